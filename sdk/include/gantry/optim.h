@@ -1,0 +1,27 @@
+/* optim.h - one update of one weight, given its gradient. Slots (momentum ...) are states in the open scope. */
+#ifndef GANTRY_OPTIM_H
+#define GANTRY_OPTIM_H
+#include <gantry/abi.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef struct gantry_optim_in { /* filled by the host */
+  uint32_t struct_size, net;     /* GANTRY_G, GANTRY_D, GANTRY_FEATURES */
+  const char *name;              /* full name of the weight: "d/conv1/weight" */
+  gantry_t weight, grad;         /* equal shapes, f32 */
+  gantry_t count;                /* f32 scalar: updates of this network including this one: 1, 2, ... */
+  gantry_t keep;                 /* reserved: the host itself holds every state where an update is not kept */
+  double lazy;                   /* c = k/(k+1) where a term runs as a program of its own every k updates, else 1: use
+                                    learning rate * c and beta^c (Karras et al. 2020, lazy regularization) */
+} gantry_optim_in;
+
+typedef struct gantry_optim {
+  uint32_t struct_size, reserved0;
+  /* [build] required. *weight = the new value. Declare slots with host->graph->state (GANTRY_ROLE_COUNTER); the scope is the
+   * optimizer's own per weight, so "m" is enough of a name. */
+  gantry_status (*update)(gantry_ctx *, const gantry_optim_in *, gantry_t *weight);
+} gantry_optim;
+#ifdef __cplusplus
+}
+#endif
+#endif
