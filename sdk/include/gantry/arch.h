@@ -23,7 +23,7 @@ typedef struct gantry_build { /* what one call of build() is for; filled by the 
   int64_t channels, classes;  /* channels (for vector data: the length of the vector); classes 0 = unlabelled */
   gantry_t images;            /* images D has seen so far, f32 scalar */
   uint32_t flags;             /* GANTRY_EVAL: running statistics, no dropout */
-  uint32_t data_rank;         /* 1: vectors [n,k]; 3: images [n,H,W,C] */
+  uint32_t data_rank, reserved0; /* 1: vectors [n,k]; 3: images [n,H,W,C] */
 } gantry_build;
 
 typedef struct gantry_arch {

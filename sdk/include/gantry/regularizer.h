@@ -16,6 +16,7 @@ typedef struct gantry_step { /* read-only view of the update being built */
   gantry_t real_seen, fake_seen; /* the same as D sees them, after every `input` hook */
   gantry_call g, d_real, d_fake; /* applications made for the main loss; 0 where none was made */
   gantry_t updates, images;  /* f32 scalars: updates of this network before this one, images seen */
+  uint32_t reserved0;
 } gantry_step;
 
 typedef struct gantry_weight { /* one trainable tensor, as layers ask for it */

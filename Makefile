@@ -1,0 +1,92 @@
+# Gantry. `make` builds ./gantry and the plugins, `make demo` runs a real ablation, `make test` runs the tests.
+# Every file is found by wildcard: a new plugin, room file or test needs no change here.
+
+# The one list of Debian/Ubuntu packages; `make deps` installs what is missing and does nothing when all is there.
+APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev libmd-dev \
+  libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
+
+CC      ?= cc
+CONFIG  ?= release
+B       := build/$(CONFIG)
+JOBS    ?= $(shell nproc)
+MAKEFLAGS += --no-print-directory
+# Optimised, with exact floating point: no contraction, no reassociation, ever.
+OPT     ?= -O2 -g
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
+ifdef CI
+WARN    += -Werror
+endif
+SAN     ?=
+ifneq ($(SAN),)
+CONFIG  := $(SAN)
+B       := build/$(SAN)
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -fPIC -MMD -MP $(SANFLAGS)
+INC     := -Isdk/include -Iharness
+LIBS    := $(shell pkg-config --libs jansson sqlite3 libpng zlib 2>/dev/null) -lmd -lm -ldl -lpthread
+
+# ---- the host ------------------------------------------------------------------------------------------------------------------
+HOST_SRC := $(wildcard harness/*/*.c)
+HOST_OBJ := $(HOST_SRC:%.c=$(B)/%.o)
+LIB_OBJ  := $(filter-out $(B)/harness/cli/main.o,$(HOST_OBJ))
+
+# ---- plugins: one file each, or one folder each below plugins/backends ---------------------------------------------------------
+PURE_KINDS := losses archs optim regularizers metrics
+PURE_SRC := $(foreach k,$(PURE_KINDS),$(wildcard plugins/$(k)/*.c))
+PURE_SO  := $(PURE_SRC:%.c=$(B)/%.so)
+DATA_SRC := $(wildcard plugins/datasets/*.c)
+DATA_SO  := $(DATA_SRC:%.c=$(B)/%.so)
+CPU_SRC  := $(wildcard plugins/backends/cpu/*.c)
+CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
+PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO)
+
+.PHONY: all deps test check demo bench clean mutants parity
+all: deps
+	@$(MAKE) -j$(JOBS) gantry
+
+gantry: $(B)/gantry $(PLUGINS)
+	@ln -sf $(B)/gantry $@
+
+$(B)/gantry: $(HOST_OBJ)
+	$(CC) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
+
+$(B)/harness/%.o: harness/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INC) -c -o $@ $<
+
+include sdk/plugin.mk
+$(PURE_SO): $(B)/%.so: %.c sdk/plugin.mk
+	@mkdir -p $(@D)
+	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+
+$(DATA_SO): $(B)/%.so: %.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
+
+$(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
+$(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
+	$(CC) $(SANFLAGS) -shared -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lm -lpthread
+
+# ---- tests: one CUnit binary per file, mirroring harness/ -----------------------------------------------------------------------
+TEST_SRC := $(wildcard tests/unit/*/test_*.c)
+TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
+$(B)/tests/%: tests/unit/%.c tests/unit/t.h $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS)
+.SECONDARY:
+
+test-binaries: $(TEST_BIN)
+test: deps
+	@$(MAKE) -j$(JOBS) gantry test-binaries
+	@tests/run.sh $(B)
+
+deps:
+	@tests/deps.sh $(APT_PACKAGES)
+
+clean:
+	rm -rf build/release build/address build/undefined build/thread gantry
+
+-include $(HOST_OBJ:.o=.d) $(PLUGINS:.so=.d) $(CPU_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d)

@@ -1,0 +1,107 @@
+/* config.h - the experiment file: read, checked against the plugins' tables, expanded into cells, resolved into settings.
+ *
+ * The only room that sees JSON. What comes out is plain C: an experiment with its factors and cells, and for each cell a cfg_run with
+ * every default filled in. Everything is owned by the experiment's (or the run's) arena. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+#include "abi/params.h"
+#include "abi/registry.h"
+
+enum { CFG_NEVER = 0, CFG_STEPS, CFG_IMAGES, CFG_KIMG, CFG_EPOCHS, CFG_FRACTION, CFG_END };
+typedef struct cfg_duration { uint32_t unit; double n; } cfg_duration; /* END: only at the end */
+
+typedef struct cfg_element { /* {"name": plugin, parameters..., reserved words} */
+  const char *id, *path;     /* key chosen by the user (regularizers, metrics), dotted path: "regularizers.r1" */
+  const char *name;
+  uint32_t kind, of;         /* of: GANTRY_G, GANTRY_D as bits (1 << GANTRY_G | 1 << GANTRY_D); 0 = not given */
+  const abi_value *values;   /* by the plugin's own index */
+  int64_t order;
+  cfg_duration every;        /* CFG_NEVER = not given */
+} cfg_element;
+
+typedef struct cfg_net {
+  cfg_element arch, optim;
+  uint8_t ema;               /* G only */
+  cfg_duration ema_half_life;
+  double ema_decay, ema_ramp_up; /* decay per step used if half_life is not given (CFG_NEVER) */
+} cfg_net;
+
+typedef struct cfg_schedule { /* multiplies the leaves it names */
+  const char *id, *shape;     /* "linear" "exponential" "cosine" "step" "constant" */
+  const char *const *of;      /* dotted paths, NULL-terminated */
+  double to, factor;          /* final multiplier; factor of each step of "step" */
+  cfg_duration start, end, warmup, every;
+} cfg_schedule;
+
+enum { CFG_RAW = 1, CFG_EMA = 2 };
+typedef struct cfg_metric {
+  cfg_element el;
+  const char *features;       /* or NULL */
+  int64_t fake, real_limit;   /* samples of G; real samples used at most, 0 = all */
+  const char *real;           /* split used as the reference set */
+  uint32_t weights;           /* bits CFG_RAW, CFG_EMA */
+} cfg_metric;
+
+typedef struct cfg_run {
+  const char *grid, *label;   /* "penalty=on lr=1e-3" */
+  cfg_element data;
+  const char *split;
+  double range[2];
+  int64_t limit;              /* 0 = all */
+  cfg_net g, d;
+  cfg_element loss;
+  const cfg_element *regs;
+  uint32_t n_regs;            /* in hook order: order, then id */
+  const cfg_schedule *schedules;
+  uint32_t n_schedules;
+  int64_t batch, d_steps, g_steps, threads;
+  uint8_t simultaneous;
+  const char *precision;      /* "f32" */
+  cfg_duration length;
+  const cfg_metric *metrics;
+  uint32_t n_metrics;
+  int64_t grid_rows, grid_cols, interpolations, checkpoint_keep;
+  cfg_duration sample_every, checkpoint_every, log_every;
+  const char *checkpoint_best; /* metric id or NULL */
+  const char *json;            /* resolved and canonical: sorted keys, every default; reads back to the same run */
+  const char *train_json;      /* the part of it that can change the weights; length left out unless a schedule depends on it */
+  arena *mem;
+} cfg_run;
+
+/* Steps until d: kimg and images count batch * d_steps real images a step, epochs `count` of them, fractions `total` steps. At least 1. */
+int64_t cfg_steps(const cfg_run *r, cfg_duration d, int64_t count, int64_t total);
+int64_t cfg_total_steps(const cfg_run *r, int64_t count);
+
+typedef struct cfg_level { const char *label; const char *value_json; } cfg_level;
+typedef struct cfg_factor { const char *name, *path; const cfg_level *levels; uint32_t n_levels, baseline; } cfg_factor;
+typedef struct cfg_cell {
+  const char *label;           /* "loss=ns sn=off"; ladders: the rung */
+  const int32_t *level;        /* per factor; -1 = does not apply */
+  const char *excluded;        /* the reason, or NULL */
+  const cfg_run *run;          /* NULL if excluded */
+  int64_t same_as;             /* index of an earlier cell with the same settings, or -1 */
+} cfg_cell;
+typedef struct cfg_experiment {
+  const char *name, *question, *path, *dir;
+  const cfg_factor *factors;
+  uint32_t n_factors;
+  const cfg_cell *cells;
+  uint32_t n_cells;
+  const uint64_t *seeds;
+  uint32_t n_seeds;
+  const char *judge_metric, *judge_weights, *judge_reduce; /* metric id */
+  const char *spec_json;       /* the file as resolved with extends and --set */
+  const char *const *warnings; /* NULL-terminated */
+  arena *mem;
+} cfg_experiment;
+
+typedef struct cfg_options { const char *const *set; uint32_t n_set; const char *const *only; uint32_t n_only; uint8_t smoke; } cfg_options;
+/* Errors read "file:line:column: what (did you mean ...?)" with the line and a caret under it. */
+gantry_status cfg_load(const char *path, abi_registry *reg, const cfg_options *o, cfg_experiment **out, err *e);
+void cfg_free(cfg_experiment *x);
+/* Reads a resolved run back (workers, tests). */
+gantry_status cfg_run_parse(const char *json, abi_registry *reg, const char *dir, cfg_run **out, err *e);
+void cfg_run_free(cfg_run *r);
+/* JSON Schema (draft-07) of the experiment format with these plugins. */
+void cfg_schema(abi_registry *reg, buf *out);
+#endif

@@ -1,0 +1,47 @@
+/* backend.h - a device: it holds named buffers and runs programs. It never sees graphs, networks or plugins.
+ *
+ * The same graph must give the same bits on the same backend every time: no atomics on floats, no algorithm choice by time
+ * within a run. Elementwise results equal gantry/scalar.h's on every backend. A backend may link libraries and own threads. */
+#ifndef GANTRY_BACKEND_H
+#define GANTRY_BACKEND_H
+#include <gantry/program.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef struct gantry_probe { /* struct_size set by the host */
+  uint32_t struct_size;
+  int32_t score;            /* 0: cannot run here (reason says why); else higher is preferred for `--device auto` */
+  char device[128];         /* "AMD EPYC 9R14, 2 cores" */
+  char libraries[256];      /* versions of what it uses: part of what a run records and freezes */
+  char reason[256];
+} gantry_probe;
+
+typedef struct gantry_open { uint32_t struct_size, device, threads, reserved0; } gantry_open;
+
+typedef struct gantry_query { /* struct_size set by the host; asked before memory is planned */
+  uint32_t struct_size, supported; /* 0 or 1; truthful and total over ops.def's LIB class and the types it names */
+  int64_t scratch_bytes;
+} gantry_query;
+
+typedef struct gantry_backend {
+  uint32_t struct_size, reserved0;
+  gantry_status (*probe)(gantry_ctx *, gantry_probe *);                    /* touches no device memory */
+  gantry_status (*open)(gantry_ctx *, const gantry_open *, void **self);
+  void (*close)(void *self);
+  gantry_status (*query)(gantry_ctx *, void *self, const gantry_lib *, gantry_query *);
+  gantry_status (*alloc)(gantry_ctx *, void *self, int64_t bytes, void **buffer); /* zero-filled, 64-byte aligned */
+  void (*release)(void *self, void *buffer);
+  gantry_status (*upload)(gantry_ctx *, void *self, void *buffer, int64_t offset, int64_t bytes, const void *src);
+  gantry_status (*download)(gantry_ctx *, void *self, void *buffer, int64_t offset, int64_t bytes, void *dst);
+  /* named[i] is the device buffer of program->buffers[i] where its space is NAMED, else NULL. The program's arrays live only
+   * during the call. */
+  gantry_status (*compile)(gantry_ctx *, void *self, const gantry_program *, void *const *named, void **exe);
+  void (*discard)(void *self, void *exe);
+  /* Runs programs one after another; workspace holds the largest workspace_bytes of them. Asynchronous until sync() or download(). */
+  gantry_status (*run)(gantry_ctx *, void *self, void *const *exes, uint32_t n, void *workspace);
+  gantry_status (*sync)(gantry_ctx *, void *self);
+} gantry_backend;
+#ifdef __cplusplus
+}
+#endif
+#endif
