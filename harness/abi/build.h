@@ -18,6 +18,8 @@ typedef struct abi_app { /* one application of a network */
 } abi_app;
 typedef struct abi_keep { const char *name; ir_id id; uint32_t how; } abi_keep;
 typedef struct abi_draw { const char *name; ir_id id; } abi_draw;
+typedef struct abi_transformed { uint32_t name, eval; ir_id raw, out; } abi_transformed; /* a weight after its transforms */
+typedef struct abi_ordinal { uint64_t path; uint32_t n, reserved0; } abi_ordinal;          /* random draws made at one place */
 
 struct abi_builder {
   gantry_ctx cx;            /* first: what plugins see */
@@ -29,8 +31,8 @@ struct abi_builder {
   VEC(abi_binding) now;     /* current bindings; of one name the last counts */
   VEC(abi_binding) undo;    /* what set() replaced */
   VEC(abi_app) apps;        /* [0] unused: call ids are indices */
-  VEC(struct abi_transformed { ir_id raw, out; uint32_t eval; uint32_t name; }) transformed; /* weight transforms made so far */
-  VEC(struct abi_ordinal { uint64_t path; uint32_t n; }) ordinals; /* random draws per place */
+  VEC(abi_transformed) transformed;
+  VEC(abi_ordinal) ordinals;
   VEC(abi_draw) draws;      /* every random tensor, for traces */
   VEC(abi_keep) keeps;      /* metrics */
   ir_id (*kept)(abi_builder *b, uint32_t set, const char *name);      /* metrics: set by eval/ */

@@ -42,7 +42,7 @@ static gantry_t random_bits(abi_builder *b, const gantry_attr *at, uint32_t n_at
   uint64_t path = hash_str(scope_of(b), hash_str(b->place, hash_str(b->program, 1)));
   uint32_t ordinal = 0, k = 0;
   for (; k < b->ordinals.n && b->ordinals.p[k].path != path; k++) {}
-  if (k == b->ordinals.n) VEC_PUSH(b->ordinals, ((struct abi_ordinal){path, 0}));
+  if (k == b->ordinals.n) VEC_PUSH(b->ordinals, ((abi_ordinal){path, 0, 0}));
   ordinal = b->ordinals.p[k].n++;
   static const int64_t two = 2;
   abi_input seed = {.name = "seed", .dtype = GANTRY_U32, .rank = 1, .dims = {2}};
@@ -194,11 +194,11 @@ static gantry_t weight(gantry_ctx *cx, const gantry_state_desc *d) {
   uint32_t eval = b->flags & GANTRY_EVAL, name = ir_intern(b->g, s.name);
   if (!raw) return abi_t(0);
   for (uint32_t k = 0; k < b->transformed.n; k++) {
-    const struct abi_transformed *t = &b->transformed.p[k];
+    const abi_transformed *t = &b->transformed.p[k];
     if (t->raw == raw && t->eval == eval && t->name == name) return abi_t(t->out);
   }
   ir_id out = transform(b, &s, raw);
-  VEC_PUSH(b->transformed, ((struct abi_transformed){raw, out, eval, name}));
+  VEC_PUSH(b->transformed, ((abi_transformed){name, eval, raw, out}));
   return abi_t(out);
 }
 
