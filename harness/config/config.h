@@ -90,7 +90,8 @@ typedef struct cfg_experiment {
   uint32_t n_cells;
   const uint64_t *seeds;
   uint32_t n_seeds;
-  const char *judge_metric, *judge_weights, *judge_reduce; /* metric id */
+  const char *judge_metric, *judge_weights, *judge_reduce; /* "fd", or "coverage.modes" for a metric of several values; NULL without metrics */
+  int32_t judge_better;        /* -1: lower is better, +1: higher, 0: neither */
   const char *spec_json;       /* the file as resolved with extends and --set */
   const char *const *warnings; /* NULL-terminated */
   arena *mem;
