@@ -59,23 +59,23 @@ static void test_refuse__settings(void) {
   base_refused("", ", \"batch\": 0", "", "4:48", "train.batch must be in [1, ");
   base_refused("", ", \"precision\": \"f23\"", "", "4:52", "did you mean \"f32\"?");
   base_refused("", ", \"updates\": \"simultaneous\", \"d_steps\": 2", "", "4:50", "d_steps and g_steps must be 1");
-  base_refused("", "", ", \"loss\": {\"name\": \"hindge\"}", "4:58", "no loss \"hindge\" (did you mean \"hinge\"?)");
-  base_refused("", "", ", \"loss\": {\"nam\": \"hinge\"}", "4:50", "unknown key \"nam\"");
-  base_refused("", "", ", \"log\": {\"every\": 20}", "4:58", "needs a unit: {\"steps\": 20}");
-  base_refused("", "", ", \"log\": {\"every\": {\"step\": 20}}", "4:59", "unknown key \"step\" in log.every (did you mean \"steps\"?)");
-  base_refused("", "", ", \"log\": {\"every\": {\"steps\": 0}}", "4:68", "above 0");
-  base_refused("", "", ", \"log\": {\"every\": {\"steps\": 1, \"kimg\": 1}}", "4:58", "exactly one unit");
-  base_refused("", "", ", \"log\": {\"every\": {\"fraction\": 2}}", "4:71", "at most 1");
-  base_refused("", "", ", \"samples\": {\"grid\": [8]}", "4:61", "samples.grid must be [rows, columns]");
-  base_refused("", "", ", \"checkpoints\": {\"best\": \"fid\"}", "4:65", "there is no metric \"fid\"");
-  base_refused("", "", ", \"regularizers\": {\"r1\": {\"name\": \"r1\", \"of\": \"x\"}}", "4:79", "\"g\", \"d\" or [\"g\", \"d\"]");
-  base_refused("", "", ", \"regularizers\": {\"r.1\": {\"name\": \"r1\"}}", "4:58", "cannot be an id");
-  base_refused("", "", ", \"regularizers\": {\"r1\": {\"name\": \"r1\", \"on\": false, \"gama\": 1}}", "4:92", "did you mean \"gamma\"?"); /* switched off is checked too */
-  base_refused("", "", ", \"schedules\": {\"s\": {\"of\": [\"g.optim.lrr\"]}}", "4:68", "no setting \"g.optim.lrr\" to schedule (did you mean \"g.optim.lr\"?)");
-  base_refused("", "", ", \"schedules\": {\"s\": {\"of\": [\"g.arch.width\"]}}", "4:68", "cannot be scheduled");
+  base_refused("", "", ", \"loss\": {\"name\": \"hindge\"}", "4:57", "no loss \"hindge\" (did you mean \"hinge\"?)");
+  base_refused("", "", ", \"loss\": {\"nam\": \"hinge\"}", "4:49", "unknown key \"nam\"");
+  base_refused("", "", ", \"log\": {\"every\": 20}", "4:57", "needs a unit: {\"steps\": 20}");
+  base_refused("", "", ", \"log\": {\"every\": {\"step\": 20}}", "4:58", "unknown key \"step\" in log.every (did you mean \"steps\"?)");
+  base_refused("", "", ", \"log\": {\"every\": {\"steps\": 0}}", "4:67", "above 0");
+  base_refused("", "", ", \"log\": {\"every\": {\"steps\": 1, \"kimg\": 1}}", "4:57", "exactly one unit");
+  base_refused("", "", ", \"log\": {\"every\": {\"fraction\": 2}}", "4:70", "at most 1");
+  base_refused("", "", ", \"samples\": {\"grid\": [8]}", "4:60", "samples.grid must be [rows, columns]");
+  base_refused("", "", ", \"checkpoints\": {\"best\": \"fid\"}", "4:64", "there is no metric \"fid\"");
+  base_refused("", "", ", \"regularizers\": {\"r1\": {\"name\": \"r1\", \"of\": \"x\"}}", "4:84", "\"g\", \"d\" or [\"g\", \"d\"]");
+  base_refused("", "", ", \"regularizers\": {\"r.1\": {\"name\": \"r1\"}}", "4:40", "cannot be an id");
+  base_refused("", "", ", \"regularizers\": {\"r1\": {\"name\": \"r1\", \"on\": false, \"gama\": 1}}", "4:91", "did you mean \"gamma\"?"); /* switched off is checked too */
+  base_refused("", "", ", \"schedules\": {\"s\": {\"of\": [\"g.optim.lrr\"]}}", "4:66", "no setting \"g.optim.lrr\" to schedule (did you mean \"g.optim.lr\"?)");
+  base_refused("", "", ", \"schedules\": {\"s\": {\"of\": [\"g.arch.width\"]}}", "4:66", "cannot be scheduled");
   base_refused("", "", ", \"metrics\": {\"m\": {\"name\": \"fid\", \"weights\": [\"emma\"]}}", "4:84", "\"raw\" and \"ema\"");
-  refuse_text("{\"gantry\": 1, \"name\": \"x\", \"base\": {\"data\": {\"name\": \"idx\"}}}", NULL, "1:38", "data: idx needs \"path\"");
-  refuse_text("{\"gantry\": 1, \"name\": \"x\", \"base\": {\"data\": {\"name\": \"idx\", \"path\": \"p\"}, \"g\": {\"arch\": {\"name\": \"dcgan\"}}, \"d\": {\"arch\": {\"name\": \"dcgan\"}}, \"train\": {}}}", NULL, "1:147", "train.length is missing");
+  refuse_text("{\"gantry\": 1, \"name\": \"x\", \"base\": {\"data\": {\"name\": \"idx\"}}}", NULL, "1:37", "data: idx needs \"path\"");
+  refuse_text("{\"gantry\": 1, \"name\": \"x\", \"base\": {\"data\": {\"name\": \"idx\", \"path\": \"p\"}, \"g\": {\"arch\": {\"name\": \"dcgan\"}}, \"d\": {\"arch\": {\"name\": \"dcgan\"}}, \"train\": {}}}", NULL, "1:143", "train.length is missing");
   refuse_text("{\"gantry\": 1, \"name\": \"x\", \"base\": {\"data\": {\"name\": \"idx\", \"path\": \"p\"},\n \"g\": {\"arch\": {\"name\": \"dcgan\"}}, \"d\": {\"arch\": {\"name\": \"dcgan\"}}, \"train\": {\"length\": {\"steps\": 1}},\n \"metrics\": {\"c\": {\"name\": \"coverage\"}}}}",
               NULL, "3:14", "metrics.c (metric coverage) needs data.modes, which nobody here provides; choose data gaussians");
 }
@@ -88,7 +88,7 @@ static void test_refuse__grids(void) {
   refused(", \"axes\": {" AXIS("b", "train.batch") ", " AXIS("c", "train.batch") "}", NULL, "the axes \"b\" and \"c\" both write train.batch");
   refused(", \"axes\": {" AXIS("b", "train.batch") ", \"c\": {\"levels\": {\"z\": {\"train\": {}}}}}", NULL, "the axes \"b\" and \"c\" both write train");
   refused(", \"axes\": {\"b\": {\"path\": \"train.batch\", \"values\": [8, 8.0]}}", NULL, "two levels labelled \"8\"");
-  refused(", \"axes\": {\"b\": {\"path\": \"train.batch\"}}", "4:51", "either \"path\" and \"values\", or \"levels\"");
+  refused(", \"axes\": {\"b\": {\"path\": \"train.batch\"}}", "4:90", "either \"path\" and \"values\", or \"levels\"");
   refused(", \"axes\": {" AXIS("b", "train.batch") "}, \"baseline\": {\"b\": 3}", NULL, "axis \"b\" has no level \"3\"");
   refused(", \"axes\": {" AXIS("b", "train.batch") "}, \"baseline\": {\"c\": 1}", NULL, "there is no axis \"c\"");
   refused(", \"axes\": {" AXIS("b", "train.batch") "}, \"exclude\": [{\"when\": {\"b\": \"x\"}}]", NULL, "axis \"b\" has no level \"x\"");
