@@ -13,12 +13,12 @@
 #include "train/train.h"
 
 typedef struct lazy { uint32_t program, every, net; } lazy;
-typedef struct gan_state {
+typedef struct step_programs {
   uint32_t d_step, g_step, ema;
   uint8_t has_ema;
   lazy *lazies;
   uint32_t n_lazies;
-} gan_state;
+} step_programs;
 
 /* One update under construction. */
 typedef struct update {
@@ -257,12 +257,10 @@ static ir_id loss_of_g(update *u, gantry_call g, int64_t back) {
   ir_id loss = call_loss(u, &in);
   train_log(b, "loss_g", loss);
   train_trace(u->r, b, "loss_g", loss);
-  loss = add_terms(u, loss);
-  abi_rollback(b, mark);
-  return loss;
+  abi_rollback(b, mark); /* the lookahead ends here: terms see the networks as they are */
+  return add_terms(u, loss);
 }
 
-/* G's running statistics moved while G was applied before the mark of loss_of_g: applications of G come first in every program. */
 static gantry_status build_d(train_run *r, err *e) {
   update u;
   abi_builder *b = train_program_begin(r, "d_step");
@@ -324,7 +322,7 @@ static gantry_status build_both(train_run *r, err *e) {
 
 /* A term that runs every k-th update as a program of its own: weight x k, optimizer correction k/(k+1) (Karras et al. 2020). */
 static gantry_status build_lazy(train_run *r, const abi_regularizer *g, uint32_t role, err *e) {
-  gan_state *s = r->method_state;
+  step_programs *s = r->method_state;
   update u;
   ir_id log = 0;
   abi_builder *b = train_program_begin(r, arena_fmt(r->mem, "%s_lazy.%s", role == GANTRY_D ? "d" : "g", g->el.id));
@@ -402,7 +400,7 @@ static gantry_status declare(train_run *r, err *e) {
 }
 
 static gantry_status build(train_run *r, err *e) {
-  gan_state *s = r->method_state = ARENA_NEW(r->mem, gan_state);
+  step_programs *s = r->method_state = ARENA_NEW(r->mem, step_programs);
   const abi_world *w = r->world;
   s->lazies = ARENA_ARRAY(r->mem, lazy, 2 * w->n_regs + 1);
   TRY(declare(r, e));
@@ -425,14 +423,14 @@ static gantry_status build(train_run *r, err *e) {
   return GANTRY_OK;
 }
 
-static uint32_t lazy_programs(const gan_state *s, uint32_t net, int64_t update_number, uint32_t *list, uint32_t n) {
+static uint32_t lazy_programs(const step_programs *s, uint32_t net, int64_t update_number, uint32_t *list, uint32_t n) {
   for (uint32_t k = 0; k < s->n_lazies; k++)
     if (s->lazies[k].net == net && update_number % s->lazies[k].every == 0) list[n++] = s->lazies[k].program;
   return n;
 }
 
 static uint32_t step(const train_run *r, int64_t k, uint32_t *list, uint32_t cap) {
-  const gan_state *s = r->method_state;
+  const step_programs *s = r->method_state;
   const cfg_run *c = r->cfg;
   uint32_t n = 0, room = 2 * s->n_lazies + 4;
   for (int64_t i = 0; i < c->d_steps && n + room < cap; i++) {
