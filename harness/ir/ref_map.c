@@ -4,7 +4,7 @@
  * wrapped to their width; float to integer truncates and saturates, NaN gives 0. Used by the interpreter and by constant folding. */
 #include <math.h>
 
-#include "ir/infer.h"
+#include "ir/ref.h"
 
 static int64_t to_int(double v) { return v >= 9223372036854775808.0 ? INT64_MAX : v < -9223372036854775808.0 ? INT64_MIN : isnan(v) ? 0 : (int64_t)v; }
 
@@ -110,4 +110,11 @@ double ir_scalar(uint32_t op, uint32_t in, uint32_t out, double param, double a,
     case GANTRY_OP_ATAN2: return atan2(a, b);
   }
   return NAN;
+}
+
+void ref_map(const ref_job *j) {
+  uint32_t in = ir_at(j->g, ir_in(j->g, j->id, j->n->op == GANTRY_OP_WHERE ? 1 : 0))->dtype;
+  double param = j->n->op == GANTRY_OP_CMP ? (double)ir_attr_i(j->g, j->id, GANTRY_A_KIND, 0) : ir_attr_f(j->g, j->id, GANTRY_A_EXPONENT, 0, 0);
+  for (int64_t k = 0; k < j->count; k++)
+    j->out[k] = ir_scalar(j->n->op, in, j->n->dtype, param, j->in[0][k], j->n->n_in > 1 ? j->in[1][k] : 0, j->n->n_in > 2 ? j->in[2][k] : 0);
 }
