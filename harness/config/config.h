@@ -68,7 +68,7 @@ typedef struct cfg_run {
   arena *mem;
 } cfg_run;
 
-/* Steps until d: kimg and images count batch * d_steps real images a step, epochs `count` of them, fractions `total` steps. At least 1. */
+/* Steps until d (INT64_MAX for CFG_NEVER): kimg and images count batch * d_steps real images a step, epochs `count` of them, fractions `total` steps. At least 1. */
 int64_t cfg_steps(const cfg_run *r, cfg_duration d, int64_t count, int64_t total);
 int64_t cfg_total_steps(const cfg_run *r, int64_t count);
 
@@ -80,6 +80,7 @@ typedef struct cfg_cell {
   const char *excluded;        /* the reason, or NULL */
   const cfg_run *run;          /* NULL if excluded */
   int64_t same_as;             /* index of an earlier cell with the same settings, or -1 */
+  uint8_t selected;            /* 0: left out by --only; its place and number stay */
 } cfg_cell;
 typedef struct cfg_experiment {
   const char *name, *question, *path, *dir;
