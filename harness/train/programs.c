@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "exec/inputs.h"
 #include "ir/build.h"
 #include "train/train.h"
 
@@ -65,18 +66,6 @@ gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32
   return st;
 }
 
-static gantry_status upload_inputs(train_run *r, err *e) {
-  uint32_t seed[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)};
-  for (uint32_t k = 0; k < r->world->inputs.n; k++) {
-    const abi_input *in = &r->world->inputs.p[k];
-    float scalar = (float)in->value;
-    const void *src = !strcmp(in->name, "seed") ? (const void *)seed : in->values ? (const void *)in->values : (const void *)&scalar;
-    TRY(exec_tensor_make(r->session, in->name, in->dtype, in->rank, in->dims, e));
-    TRY(exec_write(r->session, in->name, src, exec_tensor_get(r->session, in->name)->bytes, e));
-  }
-  return GANTRY_OK;
-}
-
 gantry_status train_start(train_run *r, err *e) {
   if (!(r->backend = abi_need(r->registry, GANTRY_KIND_BACKEND, "cpu", e)) || abi_open(r->backend, e)) return e->code;
   r->session = exec_open(r->backend->live->iface, r->backend->live->name, 0, (int)r->cfg->threads, e);
@@ -85,7 +74,7 @@ gantry_status train_start(train_run *r, err *e) {
   abi_builder *b = abi_builder_new(r->world, "init");
   abi_build_init(b, 0);
   gantry_status st = abi_builder_status(b, e);
-  TRY(st ? st : upload_inputs(r, e));
+  TRY(st ? st : exec_upload_inputs(r->session, r->world, r->seed, e));
   for (uint32_t k = 0; k < r->world->states.n; k++) {
     const abi_state *s = &r->world->states.p[k];
     TRY(exec_tensor_make(r->session, s->name, s->dtype, s->rank, s->dims, e));

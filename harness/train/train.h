@@ -41,6 +41,7 @@ struct train_run {
   abi_plugin *backend;
   uint64_t seed;
   int64_t total_steps;
+  uint32_t n_states;         /* states that training declared: what a checkpoint holds */
   uint8_t trace;             /* adds every draw, input, loss and gradient as outputs of the programs */
   void *method_state;        /* arena-owned */
 };

@@ -79,6 +79,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   if (network(r, &r->world->nets[0], GANTRY_G, "g", &cfg->g, e) || network(r, &r->world->nets[1], GANTRY_D, "d", &cfg->d, e)) goto failed;
   r->world->n_nets = 2;
   if (regularizers(r, e) || r->method->build(r, e)) goto failed;
+  r->n_states = r->world->states.n;
   *out = r;
   return GANTRY_OK;
 failed:
