@@ -124,7 +124,7 @@ void abi_rollback(abi_builder *b, uint32_t mark) {
   }
 }
 
-void abi_store_bindings(abi_builder *b, ir_id keep) {
+void abi_store_bindings(abi_builder *b, ir_id keep, uint32_t mark) {
   if (keep && ir_at(b->g, keep)->dtype != GANTRY_BOOL) keep = ir_cmp(b->g, GANTRY_CMP_NE, keep, ir_const(b->g, ir_at(b->g, keep)->dtype, 0));
   for (uint32_t k = 0; k < b->now.n; k++) {
     const char *name = ir_name(b->g, b->now.p[k].name);
@@ -132,8 +132,9 @@ void abi_store_bindings(abi_builder *b, ir_id keep) {
     if (!s) continue;
     ir_id old = ir_leaf(b->g, GANTRY_OP_STATE, s->name, s->dtype, s->rank, s->dims), v = b->now.p[k].id;
     if (v == old) continue;
-    if (keep && !strncmp(name, "counter/", 8)) ir_store(b->g, name, v); /* time passes whether or not an update is kept */
-    else ir_store(b->g, name, keep ? ir_where(b->g, keep, v, old) : v);
+    int always = !keep;
+    for (uint32_t j = mark; j < b->undo.n && !always; j++) always = b->undo.p[j].name == b->now.p[k].name;
+    ir_store(b->g, name, always ? v : ir_where(b->g, keep, v, old));
   }
 }
 

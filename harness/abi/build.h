@@ -46,6 +46,7 @@ struct abi_builder {
   uint32_t net;             /* role that new states follow */
   uint32_t flags;           /* of the current application */
   ir_id images;             /* f32 scalar: real images D has seen */
+  ir_id clock;              /* i64 scalar: a count of images that lies within the current step; schedules read it */
 };
 
 abi_builder *abi_builder_new(abi_world *w, const char *program);
@@ -65,8 +66,9 @@ ir_id abi_state_here(abi_builder *b, const abi_state *s);        /* declares and
 void abi_bind(abi_builder *b, const char *name, ir_id v);
 uint32_t abi_mark(const abi_builder *b);
 void abi_rollback(abi_builder *b, uint32_t mark);                /* undoes every abi_bind since the mark */
-/* STORE roots for every binding that is no longer the state's own leaf. Where keep (bool or 0/1 f32 scalar, 0 = always) is false, the old value. */
-void abi_store_bindings(abi_builder *b, ir_id keep);
+/* STORE roots for every binding that is no longer the state's own leaf. Where keep (bool or 0/1 f32 scalar; 0 handle = always) is false, the
+ * old value, except for names bound after `mark`: counters of time, control states and logs go on whether or not an update is kept. */
+void abi_store_bindings(abi_builder *b, ir_id keep, uint32_t mark);
 
 ir_id abi_scalar_input(abi_builder *b, const char *name, double value);   /* f32 scalar uploaded once */
 ir_id abi_counter(abi_builder *b, const char *name);                     /* i64 scalar state "counter/<name>", starts at 0 */
