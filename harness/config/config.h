@@ -65,6 +65,7 @@ typedef struct cfg_run {
   const char *checkpoint_best; /* metric id or NULL */
   const char *json;            /* resolved and canonical: sorted keys, every default; reads back to the same run */
   const char *train_json;      /* the part of it that can change the weights; length left out unless a schedule depends on it */
+  const char *eval_json;       /* the metrics part: a run trained before is evaluated again where it differs */
   arena *mem;
 } cfg_run;
 

@@ -356,6 +356,7 @@ static gantry_status make_cells(loading *l, const combos *c) {
     if (cells[i].excluded) continue;
     TRY(resolve_cell(l, &c->p[i], &cells[i]));
     find_equal(l, c->p, cells, i);
+    if (cells[i].selected && cells[i].same_as >= 0) cells[cells[i].same_as].selected = 1; /* it stands for this one */
   }
   cfg_factor *f = ARENA_ARRAY(l->a, cfg_factor, l->in.n_axes + 1);
   for (uint32_t k = 0; k < l->in.n_axes; k++) {

@@ -286,6 +286,9 @@ gantry_status resolve_run(resolver *rs) {
     buf b = {0};
     json_canonical(&b, out);
     rs->r->json = arena_str(rs->a, b.p);
+    b.n = 0;
+    json_canonical(&b, json_object_get(out, "metrics"));
+    rs->r->eval_json = arena_str(rs->a, b.p);
     buf_free(&b);
     rs->r->train_json = train_text(rs, out);
   }

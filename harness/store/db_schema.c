@@ -87,7 +87,7 @@ static const char *const version_1[] = {
   "CREATE VIEW settings AS SELECT r.run,r.grid,r.cell,r.seed,substr(replace(j.fullkey,'\"',''),3) path,j.atom value FROM runs r JOIN config c ON c.id=r.config_id JOIN json_tree(c.json) j WHERE j.atom IS NOT NULL;",
   "CREATE VIEW events AS SELECT r.run,r.grid,r.cell,r.label,r.seed,e.step,e.level,e.code,e.text FROM runs r JOIN event e ON e.run_id=r.run_id;",
   "CREATE VIEW missing AS WITH s AS (SELECT DISTINCT grid,seed FROM runs) SELECT k.grid,k.cell,k.label,s.seed,coalesce(r.status,'not started') status FROM cells k JOIN s ON s.grid=k.grid"
-  " LEFT JOIN runs r ON r.grid=k.grid AND r.cell=k.cell AND r.seed=s.seed WHERE k.excluded IS NULL AND coalesce(r.status,'x') NOT IN('done','diverged');\",
+  " LEFT JOIN runs r ON r.grid=k.grid AND r.cell=k.cell AND r.seed=s.seed WHERE k.excluded IS NULL AND coalesce(r.status,'x') NOT IN('done','diverged');",
   NULL};
 
 static const char *const *const steps[] = {version_1};
