@@ -223,7 +223,7 @@ static ir_id index_work(maker *m) {
   if (pick(m, 3) == 0) return ir_cast(g, ir_op(g, GANTRY_OP_ARGMAX, &x, 1, at, 1), m->o->dtype);
   int64_t count[] = {1 + pick(m, 5)}, wide[GANTRY_MAX_RANK];
   double which[5];
-  for (int64_t k = 0; k < count[0]; k++) which[k] = pick(m, (uint32_t)d[axis] + 1) - (pick(m, 6) == 0); /* sometimes out of range */
+  for (int64_t k = 0; k < count[0]; k++) which[k] = (double)pick(m, (uint32_t)d[axis] + 2) - 1; /* sometimes out of range */
   ir_id i = ir_array(g, GANTRY_I32, 1, count, which), y = ir_op(g, GANTRY_OP_GATHER, (ir_id[]){x, i}, 2, at, 2);
   if (pick(m, 2)) return y;
   memcpy(wide, d, sizeof wide);
