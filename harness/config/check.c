@@ -123,19 +123,16 @@ static gantry_status check_needs(resolver *rs, const chosen *c) {
   return GANTRY_OK;
 }
 
-/* The flags lie behind the plugin's interface pointer, so they can be read only once something has opened the plugin. */
+/* The flags are constant data of the interface, readable without running the plugin. */
 static void warn_unbounded(resolver *rs) {
   const gantry_loss *loss = NULL;
-  int bounded = 0;
   for (uint32_t k = 0; k < rs->plugins.n; k++) {
-    const chosen *c = &rs->plugins.p[k];
-    if (c->desc->kind == GANTRY_KIND_LOSS && c->plugin->live) loss = c->plugin->live->iface;
-    if (c->desc->kind != GANTRY_KIND_REGULARIZER) continue;
-    if (!c->plugin->live) bounded = 1; /* unknown: no warning without knowledge */
-    else bounded |= (((const gantry_regularizer *)c->plugin->live->iface)->flags & GANTRY_REG_BOUNDS_D) != 0;
+    const gantry_plugin *p = rs->plugins.p[k].desc;
+    if (p->kind == GANTRY_KIND_LOSS) loss = p->iface;
+    if (p->kind == GANTRY_KIND_REGULARIZER && ((const gantry_regularizer *)p->iface)->flags & GANTRY_REG_BOUNDS_D) return;
   }
-  if (loss && (loss->flags & GANTRY_LOSS_LIPSCHITZ) && !bounded)
-    VEC_PUSH(rs->warnings, arena_fmt(rs->a, "loss %s needs a bounded critic, and nothing in this cell bounds D: add a gradient penalty, spectral norm or weight clipping", rs->r->loss.name));
+  if (loss && loss->flags & GANTRY_LOSS_LIPSCHITZ)
+    VEC_PUSH(rs->warnings, arena_fmt(rs->a, "loss %s needs a bounded critic, and nothing in some cell bounds D: add a gradient penalty, spectral norm or weight clipping", rs->r->loss.name));
 }
 
 gantry_status resolve_check(resolver *rs) {

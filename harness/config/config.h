@@ -65,6 +65,7 @@ typedef struct cfg_run {
   const char *checkpoint_best; /* metric id or NULL */
   const char *json;            /* resolved and canonical: sorted keys, every default; reads back to the same run */
   const char *train_json;      /* the part of it that can change the weights; length left out unless a schedule depends on it */
+  const char *eval_json;       /* the metrics part: a run trained before is evaluated again where it differs */
   arena *mem;
 } cfg_run;
 
@@ -90,7 +91,8 @@ typedef struct cfg_experiment {
   uint32_t n_cells;
   const uint64_t *seeds;
   uint32_t n_seeds;
-  const char *judge_metric, *judge_weights, *judge_reduce; /* metric id */
+  const char *judge_metric, *judge_weights, *judge_reduce; /* "fd", or "coverage.modes" for a metric of several values; NULL without metrics */
+  int32_t judge_better;        /* -1: lower is better, +1: higher, 0: neither */
   const char *spec_json;       /* the file as resolved with extends and --set */
   const char *const *warnings; /* NULL-terminated */
   arena *mem;

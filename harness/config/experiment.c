@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <gantry/metric.h>
+
 #include "base/files.h"
 #include "config/expand.h"
 #include "config/resolve.h"
@@ -146,6 +148,41 @@ static gantry_status read_seeds(loading *l) {
   return GANTRY_OK;
 }
 
+/* The values that the metric with this id gives, or NULL if its plugin is unknown (which its cell will report). */
+static const gantry_metric *metric_of(loading *l, const char *id) {
+  const json_t *name = json_object_get(json_object_get(json_object_get(l->base, "metrics"), id), "name");
+  const abi_plugin *p = json_is_string(name) ? abi_find(l->reg, GANTRY_KIND_METRIC, json_string_value(name)) : NULL;
+  return p ? p->desc->iface : NULL;
+}
+
+static const gantry_value *value_at(const gantry_metric *m, uint32_t k) { return (const gantry_value *)(const void *)((const char *)m->values + (size_t)k * m->value_stride); }
+
+/* A metric of one value goes by its id, one of several values by id.value; which of them judges must be said or is the first. */
+static gantry_status judge_value(loading *l, const doc *src, const place *at) {
+  cfg_experiment *x = l->x;
+  if (!x->judge_metric) return GANTRY_OK;
+  char *id = arena_str(l->a, x->judge_metric), *dot = strchr(id, '.');
+  if (dot) *dot++ = 0;
+  const gantry_metric *m = metric_of(l, id);
+  if (!m || !m->n_values) return GANTRY_OK;
+  const char **names = ARENA_ARRAY(l->a, const char *, m->n_values);
+  uint32_t hit = dot ? m->n_values : 0;
+  for (uint32_t k = 0; k < m->n_values; k++) {
+    names[k] = value_at(m, k)->name;
+    if (dot && !strcmp(names[k], dot)) hit = k;
+  }
+  if (hit == m->n_values) {
+    buf all = {0};
+    for (uint32_t k = 0; k < m->n_values; k++) buf_printf(&all, "%s%s.%s", k ? ", " : "", id, names[k]);
+    doc_fail(src, at, AT_VALUE, l->e, "judge: metric \"%s\" has no value \"%s\"%s; it has %s", id, dot, near_hint(l->a, dot, names, m->n_values), all.p);
+    buf_free(&all);
+    return l->e->code;
+  }
+  x->judge_metric = m->n_values > 1 ? arena_fmt(l->a, "%s.%s", id, names[hit]) : id;
+  x->judge_better = value_at(m, hit)->better;
+  return GANTRY_OK;
+}
+
 static gantry_status read_judge(loading *l) {
   static const char *const known[] = {"metric", "weights", "reduce"}, *const weights[] = {"ema", "raw", "auto"}, *const reduces[] = {"last", "best"};
   const doc *src;
@@ -156,8 +193,7 @@ static gantry_status read_judge(loading *l) {
   x->judge_metric = n ? ids[0] : NULL;
   x->judge_weights = "auto";
   x->judge_reduce = "last";
-  if (!v) return GANTRY_OK;
-  const char *const *keys;
+  const char *const *keys = NULL;
   uint32_t m = object_keys(l->a, v, &keys);
   for (uint32_t k = 0; k < m; k++) {
     const place *at = doc_place(src, v, keys[k], 0);
@@ -178,7 +214,7 @@ static gantry_status read_judge(loading *l) {
       *(which == 1 ? &x->judge_weights : &x->judge_reduce) = s;
     }
   }
-  return GANTRY_OK;
+  return judge_value(l, src, doc_place(src, v, "metric", 0));
 }
 
 static gantry_status read_sections(loading *l) {
@@ -320,6 +356,7 @@ static gantry_status make_cells(loading *l, const combos *c) {
     if (cells[i].excluded) continue;
     TRY(resolve_cell(l, &c->p[i], &cells[i]));
     find_equal(l, c->p, cells, i);
+    if (cells[i].selected && cells[i].same_as >= 0) cells[cells[i].same_as].selected = 1; /* it stands for this one */
   }
   cfg_factor *f = ARENA_ARRAY(l->a, cfg_factor, l->in.n_axes + 1);
   for (uint32_t k = 0; k < l->in.n_axes; k++) {

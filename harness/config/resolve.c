@@ -7,8 +7,7 @@
 static const char *const nothing[] = {NULL};
 
 static gantry_status note_plugin(resolver *rs, const cfg_element *el) {
-  abi_plugin *p = abi_find(rs->reg, el->kind, el->name);
-  chosen c = {.el = el, .desc = p->desc, .plugin = p};
+  chosen c = {.el = el, .desc = abi_find(rs->reg, el->kind, el->name)->desc};
   VEC_PUSH(rs->plugins, c);
   return GANTRY_OK;
 }
@@ -19,9 +18,9 @@ static gantry_status required(resolver *rs, const json_t *parent, json_t *parent
   const char *full = join(rs, path, key);
   TRY(read_object(rs, parent, path, key, NULL, &v));
   if (!v && !def) return layers_fail(&rs->from, full, AT_KEY, rs->e, "\"%s\" is missing: {\"name\": ...} (see gantry plugins list)", full);
-  if (!v) {
-    v = silent = json_object();
-    json_object_set_new(silent, "name", json_string(def));
+  if (def && !json_object_get(v, "name")) {
+    silent = v ? json_deep_copy(v) : json_object();
+    json_object_set_new(v = silent, "name", json_string(def));
   }
   gantry_status st = read_element(rs, v, full, key, kind, extra, el, made);
   json_decref(silent);
@@ -287,6 +286,9 @@ gantry_status resolve_run(resolver *rs) {
     buf b = {0};
     json_canonical(&b, out);
     rs->r->json = arena_str(rs->a, b.p);
+    b.n = 0;
+    json_canonical(&b, json_object_get(out, "metrics"));
+    rs->r->eval_json = arena_str(rs->a, b.p);
     buf_free(&b);
     rs->r->train_json = train_text(rs, out);
   }

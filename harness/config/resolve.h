@@ -6,7 +6,7 @@
 #define CONFIG_RESOLVE_H
 #include "config/doc.h"
 
-typedef struct chosen { const cfg_element *el; const gantry_plugin *desc; abi_plugin *plugin; } chosen;
+typedef struct chosen { const cfg_element *el; const gantry_plugin *desc; } chosen;
 typedef struct resolver {
   arena *a;
   abi_registry *reg;
