@@ -65,10 +65,11 @@ typedef struct cfg_run {
   const char *checkpoint_best; /* metric id or NULL */
   const char *json;            /* resolved and canonical: sorted keys, every default; reads back to the same run */
   const char *train_json;      /* the part of it that can change the weights; length left out unless a schedule depends on it */
+  const char *eval_json;       /* the metrics part: a run trained before is evaluated again where it differs */
   arena *mem;
 } cfg_run;
 
-/* Steps until d: kimg and images count batch * d_steps real images a step, epochs `count` of them, fractions `total` steps. At least 1. */
+/* Steps until d (INT64_MAX for CFG_NEVER): kimg and images count batch * d_steps real images a step, epochs `count` of them, fractions `total` steps. At least 1. */
 int64_t cfg_steps(const cfg_run *r, cfg_duration d, int64_t count, int64_t total);
 int64_t cfg_total_steps(const cfg_run *r, int64_t count);
 
@@ -80,6 +81,7 @@ typedef struct cfg_cell {
   const char *excluded;        /* the reason, or NULL */
   const cfg_run *run;          /* NULL if excluded */
   int64_t same_as;             /* index of an earlier cell with the same settings, or -1 */
+  uint8_t selected;            /* 0: left out by --only; its place and number stay */
 } cfg_cell;
 typedef struct cfg_experiment {
   const char *name, *question, *path, *dir;
@@ -89,7 +91,8 @@ typedef struct cfg_experiment {
   uint32_t n_cells;
   const uint64_t *seeds;
   uint32_t n_seeds;
-  const char *judge_metric, *judge_weights, *judge_reduce; /* metric id */
+  const char *judge_metric, *judge_weights, *judge_reduce; /* "fd", or "coverage.modes" for a metric of several values; NULL without metrics */
+  int32_t judge_better;        /* -1: lower is better, +1: higher, 0: neither */
   const char *spec_json;       /* the file as resolved with extends and --set */
   const char *const *warnings; /* NULL-terminated */
   arena *mem;

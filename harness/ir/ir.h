@@ -12,8 +12,7 @@
 typedef uint32_t ir_id;
 
 typedef struct ir_attr { /* canonical: numbers are in graph->nums; doubles are stored as their bits */
-  uint16_t key, n;
-  uint32_t off;
+  uint32_t key, n, off;
 } ir_attr;
 
 typedef struct ir_node {
@@ -42,6 +41,8 @@ typedef struct ir_graph {
   VEC(ir_root) roots;
   uint32_t *table;        /* open addressing, node ids */
   uint32_t table_cap, label;
+  uint32_t *name_table;   /* open addressing, indices into names */
+  uint32_t name_cap;
   err err;
 } ir_graph;
 

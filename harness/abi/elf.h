@@ -1,0 +1,25 @@
+/* elf.h - a plugin file read as data: its descriptor, imports and exports, without running any of its code. */
+#ifndef ABI_ELF_H
+#define ABI_ELF_H
+#include <gantry/abi.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+typedef struct elf_image {
+  const gantry_plugin *desc;    /* in a relocated copy of the file's segments; its callbacks are not callable */
+  const char *const *imports;   /* undefined dynamic symbols, NULL-terminated */
+  const char *const *exports;   /* defined global dynamic symbols */
+  uint64_t writable_bytes;      /* writable after relocation: mutable globals */
+  uint8_t has_constructors;
+  const unsigned char *mem;
+  uint64_t span;
+} elf_image;
+
+/* Everything is owned by the arena. Nothing that the file says is trusted. */
+gantry_status elf_read(const char *path, arena *a, elf_image *out, err *e);
+/* True if p .. p+n-1 lies in the image. */
+int elf_inside(const elf_image *im, const void *p, size_t n);
+/* True if s is a NUL-terminated string inside the image, of at most `max` bytes. */
+int elf_string(const elf_image *im, const char *s, size_t max);
+#endif

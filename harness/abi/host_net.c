@@ -1,0 +1,215 @@
+/* host_net.c - applications of networks, taps, fresh inputs: the host's side of gantry_net_api, without update (update.c). */
+#include <gantry/nn/random.h>
+
+#include "abi/build.h"
+#include "ir/build.h"
+
+static const gantry_net *net_desc(const abi_net *n) {
+  const gantry_arch *arch = n->arch.plugin->iface;
+  return (const gantry_net *)(const void *)((const char *)arch->nets + (size_t)n->index * arch->net_stride);
+}
+
+static const char *role_name(uint32_t role) { return role == GANTRY_G ? "G" : role == GANTRY_D ? "D" : role == GANTRY_FEATURES ? "the feature network" : "this network"; }
+
+static abi_net *need_net(abi_builder *b, uint32_t role) {
+  abi_net *n = abi_world_net(b->world, role);
+  if (!n) err_set(&b->err, GANTRY_E_INVALID, "%s does not exist in this run", role_name(role));
+  return n;
+}
+
+/* The batch size of an application: the first axis of its first input. */
+static int64_t batch_of(abi_builder *b, const gantry_named *in, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++)
+    if (in[k].t.id && in[k].t.id < b->g->nodes.n && ir_at(b->g, in[k].t.id)->rank) return ir_dims(b->g, in[k].t.id)[0];
+  return 0;
+}
+
+gantry_call abi_apply(abi_builder *b, uint32_t role, const gantry_named *in, uint32_t n_in, uint32_t flags) {
+  const gantry_call none = {0};
+  if (b->err.code || b->g->err.code) return none;
+  abi_net *net = need_net(b, role);
+  if (!net) return none;
+  if ((flags & GANTRY_EMA) && !net->has_ema) {
+    err_set(&b->err, GANTRY_E_INVALID, "averaged weights of %s are asked for, but the experiment keeps none: set %s.ema", role_name(role), net->scope);
+    return none;
+  }
+  uint32_t nth = 0, id = b->apps.n, mark = abi_mark(b);
+  for (uint32_t k = 1; k < b->apps.n; k++) nth += b->apps.p[k].net == net;
+  VEC_PUSH(b->apps, ((abi_app){.net = net, .flags = flags, .fed = in, .n_fed = n_in}));
+  gantry_build build = net->shape;
+  build.struct_size = sizeof build;
+  build.net = net->index;
+  build.batch = batch_of(b, in, n_in);
+  build.flags = flags & GANTRY_EVAL;
+  build.images = abi_t(b->images ? b->images : abi_counter_f32(b, "images"));
+  uint32_t outer_app = b->app, outer_flags = b->flags;
+  abi_frame f = abi_enter(b, &net->arch, net->scope, arena_fmt(b->mem, "%s.%u", net->scope, nth));
+  b->app = id;
+  b->flags = flags;
+  b->net = role;
+  gantry_status st = ((const gantry_arch *)net->arch.plugin->iface)->build(&b->cx, &build, in, n_in);
+  b->app = outer_app;
+  b->flags = outer_flags;
+  st = abi_leave(b, f, st, arena_fmt(b->mem, "build %s", net->scope));
+  b->apps.p[id].fed = NULL; /* belonged to the caller of apply() */
+  b->apps.p[id].n_fed = 0;
+  if (flags & GANTRY_NO_STATE_UPDATE) abi_rollback(b, mark);
+  return st ? none : (gantry_call){id};
+}
+
+static gantry_call apply(gantry_ctx *cx, uint32_t role, const gantry_named *in, uint32_t n, uint32_t flags) {
+  abi_builder *b = abi_of(cx);
+  for (uint32_t k = 0; k < n; k++)
+    if (!in[k].t.id) return (gantry_call){0};
+  return abi_apply(b, role, in, n, flags);
+}
+
+static int in_list(const char *const *list, const char *s) {
+  for (; list && *list; list++)
+    if (!strcmp(*list, s)) return 1;
+  return 0;
+}
+
+static gantry_t tap(gantry_ctx *cx, const char *name, gantry_t t) {
+  abi_builder *b = abi_of(cx);
+  if (!b->app || b->err.code) return abi_t(0);
+  abi_app *a = &b->apps.p[b->app];
+  if (!in_list(net_desc(a->net)->taps, name)) {
+    err_set(&b->err, GANTRY_E_INVALID, "tap \"%s\" is not in the taps that the plugin declares", name);
+    return abi_t(0);
+  }
+  for (uint32_t k = 0; k < a->n_fed; k++)
+    if (!strcmp(a->fed[k].name, name)) t = a->fed[k].t;
+  VEC_PUSH(a->taps, ((abi_tap){arena_str(b->mem, name), t.id}));
+  return t;
+}
+
+ir_id abi_out(abi_builder *b, gantry_call call, const char *name) {
+  if (b->err.code || b->g->err.code) return 0;
+  if (!call.id || call.id >= b->apps.n) {
+    err_set(&b->err, GANTRY_E_INVALID, "tap \"%s\" of an application that was not made here", name);
+    return 0;
+  }
+  const abi_app *a = &b->apps.p[call.id];
+  for (uint32_t k = 0; k < a->taps.n; k++)
+    if (!strcmp(a->taps.p[k].name, name)) return a->taps.p[k].id;
+  buf t = {0};
+  for (uint32_t k = 0; k < a->taps.n; k++) buf_printf(&t, "%s%s", k ? ", " : "", a->taps.p[k].name);
+  err_set(&b->err, GANTRY_E_INVALID, "%s has no tap \"%s\": it offers %s", a->net->arch.plugin->name, name, t.n ? t.p : "none");
+  buf_free(&t);
+  return 0;
+}
+
+static gantry_t out(gantry_ctx *cx, gantry_call call, const char *name) { return abi_t(abi_out(abi_of(cx), call, name)); }
+
+ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n) {
+  abi_net *net = need_net(b, role);
+  if (!net || b->err.code) return 0;
+  size_t len = strlen(input);
+  const char *type = NULL;
+  for (const char *const *x = net_desc(net)->inputs; x && *x; x++)
+    if (!strncmp(*x, input, len) && (*x)[len] == ':') type = *x + len + 1;
+  const gantry_arch *arch = net->arch.plugin->iface;
+  if (!type || !arch->input) {
+    err_set(&b->err, GANTRY_E_INVALID, "%s has no random input \"%s\"", net->arch.plugin->name, input);
+    return 0;
+  }
+  int64_t dims[GANTRY_MAX_RANK] = {0}, all[GANTRY_MAX_RANK];
+  uint32_t rank = 0;
+  gantry_build build = net->shape;
+  build.struct_size = sizeof build;
+  build.net = net->index;
+  build.batch = n;
+  abi_frame f = abi_enter(b, &net->arch, arena_fmt(b->mem, "draw/%s", net->scope), NULL);
+  gantry_status st = arch->input(&b->cx, &build, input, dims, &rank);
+  if (!st && rank >= GANTRY_MAX_RANK) st = err_set(&b->err, GANTRY_E_SHAPE, "input \"%s\" has too many dimensions", input);
+  all[0] = n;
+  for (uint32_t k = 0; k < rank && !st; k++) all[k + 1] = dims[k];
+  gantry_t z = {0};
+  if (!st) {
+    buf_printf(&b->scope, "%s/", input);
+    if (!strcmp(type, "uniform")) {
+      z = gan_uniform(&b->cx, rank + 1, all);
+      z = gan_add_k(&b->cx, gan_mul_k(&b->cx, z, 2), -1);
+    } else if (!strcmp(type, "normal"))
+      z = gan_normal(&b->cx, rank + 1, all);
+    else
+      st = err_set(&b->err, GANTRY_E_UNSUPPORTED, "input \"%s\" is of type \"%s\": only normal and uniform inputs can be drawn", input, type);
+    VEC_PUSH(b->draws, ((abi_draw){arena_fmt(b->mem, "%s/%s/%s", *b->place ? b->place : "main", net->scope, input), z.id}));
+  }
+  abi_leave(b, f, st, arena_fmt(b->mem, "input %s", input));
+  return z.id;
+}
+
+static gantry_t draw(gantry_ctx *cx, uint32_t role, const char *input, int64_t n) { return abi_t(abi_draw_input(abi_of(cx), role, input, n)); }
+
+uint32_t abi_params(abi_builder *b, uint32_t role, ir_id *dst, const abi_state **which, uint32_t cap) {
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < b->world->states.n; k++) {
+    const abi_state *s = &b->world->states.p[k];
+    if (s->role != GANTRY_ROLE_PARAM || s->net != role || !strncmp(s->name, "ema/", 4)) continue;
+    if (n < cap) {
+      if (dst) dst[n] = abi_state_here(b, s);
+      if (which) which[n] = s;
+    }
+    n++;
+  }
+  return n;
+}
+
+static uint32_t params(gantry_ctx *cx, uint32_t role, gantry_t *dst, uint32_t cap) {
+  abi_builder *b = abi_of(cx);
+  ir_id *ids = ARENA_ARRAY(b->mem, ir_id, cap);
+  uint32_t n = abi_params(b, role, ids, NULL, cap);
+  for (uint32_t k = 0; k < n && k < cap; k++) dst[k] = abi_t(ids[k]);
+  return n;
+}
+
+static gantry_status update(gantry_ctx *cx, uint32_t role, gantry_t loss) { return abi_update(abi_of(cx), role, loss.id, NULL, 1, NULL); }
+
+static gantry_t data(gantry_ctx *cx, const char *name) {
+  abi_builder *b = abi_of(cx);
+  const char *full = arena_fmt(b->mem, "data/%s", strncmp(name, "data.", 5) ? name : name + 5);
+  for (uint32_t k = 0; k < b->world->inputs.n; k++) {
+    const abi_input *in = &b->world->inputs.p[k];
+    if (in->values && !strcmp(in->name, full)) return abi_t(ir_leaf(b->g, GANTRY_OP_INPUT, full, in->dtype, in->rank, in->dims));
+  }
+  err_set(&b->err, GANTRY_E_INVALID, "the data set provides no \"%s\"", name);
+  return abi_t(0);
+}
+
+const gantry_net_api abi_net_api = {sizeof abi_net_api, 0, apply, out, tap, draw, params, update, data};
+
+/* ---- metrics ---- */
+
+static gantry_t features(gantry_ctx *cx, gantry_t images, const char *name) {
+  abi_builder *b = abi_of(cx);
+  if (b->err.code) return abi_t(0);
+  if (!b->features) {
+    err_set(&b->err, GANTRY_E_INVALID, "features are asked for outside a metric that names a feature network");
+    return abi_t(0);
+  }
+  return abi_t(b->features(b, images.id, name));
+}
+
+static gantry_status keep(gantry_ctx *cx, const char *name, gantry_t v, uint32_t how) {
+  abi_builder *b = abi_of(cx);
+  if (b->err.code || !v.id) return b->err.code;
+  if (how < GANTRY_KEEP_SUM || how > GANTRY_KEEP_MAX) return err_set(&b->err, GANTRY_E_INVALID, "keep(\"%s\"): unknown kind %u", name, how);
+  for (uint32_t k = 0; k < b->keeps.n; k++)
+    if (!strcmp(b->keeps.p[k].name, name)) return err_set(&b->err, GANTRY_E_INVALID, "keep(\"%s\") twice in one pass", name);
+  VEC_PUSH(b->keeps, ((abi_keep){arena_str(b->mem, name), v.id, how}));
+  return GANTRY_OK;
+}
+
+static gantry_t kept(gantry_ctx *cx, uint32_t set, const char *name) {
+  abi_builder *b = abi_of(cx);
+  if (b->err.code) return abi_t(0);
+  if (!b->kept) {
+    err_set(&b->err, GANTRY_E_INVALID, "kept(\"%s\") outside a metric", name);
+    return abi_t(0);
+  }
+  return abi_t(b->kept(b, set, name));
+}
+
+const gantry_metric_api abi_metric_api = {sizeof abi_metric_api, 0, features, keep, kept};

@@ -1,0 +1,125 @@
+/* validate.c - see validate.h. Every refusal says what is wrong with the file and what its author should do. */
+#include "abi/validate.h"
+
+#include <ctype.h>
+#include <math.h>
+
+#include "abi/params.h"
+#include "abi/registry.h"
+
+enum { TEXT_MAX = 4000, COUNT_MAX = 1000 };
+
+/* What a pure plugin may import: it computes nothing, so it needs nothing but memory, strings and the maths of constants. */
+static const char *const allowed[] = {
+  "memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strchr", "strrchr", "strstr", "snprintf", "vsnprintf",
+  "__memcpy_chk", "__memmove_chk", "__memset_chk", "__snprintf_chk", "__vsnprintf_chk", "__stack_chk_fail",
+  "sqrt", "sqrtf", "exp", "expf", "exp2", "log", "logf", "log2", "log10", "log1p", "expm1", "pow", "powf", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2",
+  "floor", "ceil", "round", "trunc", "fabs", "fmod", "fmin", "fmax", "ldexp", "frexp", "hypot", "cbrt", "erf", "erfc", "tgamma", "lgamma", "lround", "llround", NULL};
+
+static int in_list(const char *const *list, const char *s) {
+  for (; *list; list++)
+    if (!strcmp(*list, s)) return 1;
+  return 0;
+}
+
+static int good_name(const char *s) {
+  if (!islower((unsigned char)*s)) return 0;
+  for (; *s; s++)
+    if (!islower((unsigned char)*s) && !isdigit((unsigned char)*s) && *s != '_') return 0;
+  return 1;
+}
+
+static int good_list(const elf_image *im, const char *const *list) {
+  if (!list) return 1;
+  for (int k = 0; k < COUNT_MAX; k++) {
+    if (!elf_inside(im, list + k, sizeof *list)) return 0;
+    if (!list[k]) return 1;
+    if (!elf_string(im, list[k], TEXT_MAX)) return 0;
+  }
+  return 0;
+}
+
+static gantry_status check_elf(const elf_image *im, err *e) {
+  for (const char *const *x = im->exports; *x; x++)
+    if (strcmp(*x, GANTRY_PLUGIN_SYMBOL))
+      return err_set(e, GANTRY_E_CONFIG, "exports \"%s\" besides " GANTRY_PLUGIN_SYMBOL ": build with -fvisibility=hidden, or use plugin.mk", *x);
+  for (const char *const *s = im->imports; *s; s++) {
+    if (in_list(allowed, *s)) continue;
+    if (!strncmp(*s, "__cxa_finalize", 14) || !strncmp(*s, "_ITM_", 5) || !strcmp(*s, "__gmon_start__"))
+      return err_set(e, GANTRY_E_CONFIG, "contains start-up files: add -nostartfiles, or use plugin.mk");
+    return err_set(e, GANTRY_E_CONFIG, "imports \"%s\": a %s only builds graphs and may import memory and string functions, snprintf and libm", *s, abi_kind_name(im->desc->kind));
+  }
+  if (im->has_constructors) return err_set(e, GANTRY_E_CONFIG, "has constructors: a %s runs no code when it is loaded", abi_kind_name(im->desc->kind));
+  if (im->writable_bytes) return err_set(e, GANTRY_E_CONFIG, "has %llu bytes of writable global data: keep what must last in a state", (unsigned long long)im->writable_bytes);
+  return GANTRY_OK;
+}
+
+static gantry_status check_default(const gantry_param *p, err *e) {
+  switch (p->type) {
+    case GANTRY_P_BOOL:
+    case GANTRY_P_INT:
+    case GANTRY_P_FLOAT:
+      if (p->flags & GANTRY_PF_REQUIRED) return GANTRY_OK;
+      if (p->type == GANTRY_P_BOOL) return p->def == 0 || p->def == 1 ? GANTRY_OK : err_set(e, GANTRY_E_CONFIG, "must be 0 or 1");
+      return abi_param_check(p, p->def, e);
+    case GANTRY_P_ENUM:
+      if (!p->choices || !p->choices[0]) return err_set(e, GANTRY_E_CONFIG, "has no choices");
+      if (!p->def_str || !in_list(p->choices, p->def_str)) return err_set(e, GANTRY_E_CONFIG, "is not one of its choices");
+      return GANTRY_OK;
+    default: return GANTRY_OK;
+  }
+}
+
+static gantry_status check_params(const elf_image *im, err *e) {
+  const gantry_plugin *d = im->desc;
+  if (!d->param_count) return GANTRY_OK;
+  if (d->param_count > COUNT_MAX || d->param_stride < sizeof(gantry_param) || d->param_stride % 8 || !elf_inside(im, d->params, (size_t)d->param_count * d->param_stride))
+    return err_set(e, GANTRY_E_CONFIG, "its parameter table lies outside the file");
+  for (uint32_t k = 0; k < d->param_count; k++) {
+    const gantry_param *p = abi_param_at(d, k);
+    if (!elf_string(im, p->key, TEXT_MAX) || !good_name(p->key)) return err_set(e, GANTRY_E_CONFIG, "parameter %u has no name of the form [a-z][a-z0-9_]*", k);
+    if (!elf_string(im, p->doc, TEXT_MAX) || !*p->doc) return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has no doc", p->key);
+    if ((p->unit && !elf_string(im, p->unit, TEXT_MAX)) || (p->def_str && !elf_string(im, p->def_str, TEXT_MAX)) || !good_list(im, p->choices))
+      return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has texts outside the file", p->key);
+    if (p->type < GANTRY_P_BOOL || p->type > GANTRY_P_PATH) return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has the unknown type %u", p->key, p->type);
+    static const char *const reserved[] = {"name", "on", "of", "every", "order", "note", NULL};
+    if (in_list(reserved, p->key)) return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has a reserved name", p->key);
+    for (uint32_t j = 0; j < k; j++)
+      if (!strcmp(abi_param_at(d, j)->key, p->key)) return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" appears twice", p->key);
+    err inner = {0};
+    if (check_default(p, &inner)) return err_set(e, GANTRY_E_CONFIG, "the default of parameter \"%s\" %s", p->key, inner.msg);
+  }
+  return GANTRY_OK;
+}
+
+/* A sanitizer adds imports, constructors and data of its own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+gantry_status validate_plugin(const elf_image *im, err *e) {
+  const gantry_plugin *d = im->desc;
+  if (!d) {
+    for (const char *const *x = im->exports; *x; x++)
+      if (!strncmp(*x, "gantry_plugin_v", 15))
+        return err_set(e, GANTRY_E_CONFIG, "built for plugin ABI %s, this gantry speaks ABI %d: rebuild it with this gantry's headers", *x + 15, GANTRY_ABI_MAJOR);
+    return err_set(e, GANTRY_E_CONFIG, "exports no " GANTRY_PLUGIN_SYMBOL ": define it with GANTRY_PLUGIN(...)%s%s", im->exports[0] ? "; it exports " : "", im->exports[0] ? im->exports[0] : "");
+  }
+  if (d->struct_size < sizeof *d) return err_set(e, GANTRY_E_CONFIG, "its descriptor has %u bytes, ABI %d.0 has %zu", d->struct_size, GANTRY_ABI_MAJOR, sizeof *d);
+  if (d->magic != GANTRY_MAGIC) return err_set(e, GANTRY_E_CONFIG, "its descriptor's magic number is wrong: define it with GANTRY_PLUGIN(...)");
+  if (d->abi_major != GANTRY_ABI_MAJOR || d->abi_minor > GANTRY_ABI_MINOR)
+    return err_set(e, GANTRY_E_CONFIG, "needs plugin ABI %u.%u, this gantry has %d.%d", d->abi_major, d->abi_minor, GANTRY_ABI_MAJOR, GANTRY_ABI_MINOR);
+  if (!abi_kind_name(d->kind)) return err_set(e, GANTRY_E_CONFIG, "is of the unknown kind %u", d->kind);
+  const char *const texts[] = {d->name, d->version, d->summary, d->license};
+  for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+    if (!elf_string(im, texts[k], TEXT_MAX) || !*texts[k]) return err_set(e, GANTRY_E_CONFIG, "its name, version, summary or license is missing");
+  if (!good_name(d->name)) return err_set(e, GANTRY_E_CONFIG, "its name \"%s\" is not of the form [a-z][a-z0-9_]*", d->name);
+  if ((d->paper && !elf_string(im, d->paper, TEXT_MAX)) || !good_list(im, d->needs) || !good_list(im, d->provides)) return err_set(e, GANTRY_E_CONFIG, "its texts lie outside the file");
+  TRY(check_params(im, e));
+  const uint32_t *iface = d->iface;
+  if (!elf_inside(im, iface, 16) || (uintptr_t)iface % 8 || *iface < 16 || !elf_inside(im, iface, *iface)) return err_set(e, GANTRY_E_CONFIG, "has no interface table");
+  if (!SANITIZED && d->kind != GANTRY_KIND_DATASET && d->kind != GANTRY_KIND_BACKEND) TRY(check_elf(im, e));
+  return GANTRY_OK;
+}

@@ -1,0 +1,76 @@
+/* world.h - what a run consists of, as plugins see it: its networks, regularizers, data, and every state declared so far.
+ *
+ * One world per run; builders (build.h) make programs against it. Nothing here knows JSON or GANs: networks have a role, a scope and an
+ * optimizer, hooks have an order. */
+#ifndef ABI_WORLD_H
+#define ABI_WORLD_H
+#include <gantry/arch.h>
+#include <gantry/loss.h>
+#include <gantry/metric.h>
+#include <gantry/optim.h>
+#include <gantry/regularizer.h>
+
+#include "abi/params.h"
+#include "ir/ir.h"
+
+/* One configured plugin: what its callbacks may ask about. */
+typedef struct abi_element {
+  const gantry_plugin *plugin; /* live */
+  const abi_value *values;
+  const char *path;            /* dotted path in the experiment, "regularizers.gp": names its scalars and its errors */
+  const char *id;              /* last part of the path: scope of a regularizer's states */
+} abi_element;
+
+typedef struct abi_net {
+  uint32_t role;       /* GANTRY_G, GANTRY_D, GANTRY_FEATURES */
+  const char *scope;   /* "g", "d", "features" */
+  abi_element arch, optim;
+  uint32_t index;      /* of the network in the arch's nets */
+  gantry_build shape;  /* sizes of the data; batch, images and flags are filled per application */
+  uint8_t has_ema;
+} abi_net;
+
+typedef struct abi_regularizer {
+  abi_element el;
+  uint32_t of;      /* bits 1 << role */
+  uint32_t every;   /* term: 1 = in the main program; k = a program of its own each k-th update */
+} abi_regularizer;
+
+typedef struct abi_state { /* a declared state */
+  const char *name;
+  uint32_t role, dtype, rank, init, out_axis, flags, net; /* net: role of the network it follows, 0 = none */
+  int64_t dims[GANTRY_MAX_RANK];
+  double init_scale;
+} abi_state;
+
+typedef struct abi_input { /* a named input that the host fills once: scalars of parameters, arrays of the data set */
+  const char *name;
+  uint32_t dtype, rank;
+  int64_t dims[GANTRY_MAX_RANK];
+  double value;            /* scalars */
+  const float *values;     /* arrays */
+} abi_input;
+
+typedef struct abi_builder abi_builder;
+typedef struct abi_world {
+  arena *mem;
+  abi_net *nets;
+  uint32_t n_nets;
+  abi_regularizer *regs;   /* in hook order */
+  uint32_t n_regs;
+  VEC(abi_state) states;   /* in order of declaration */
+  VEC(abi_input) inputs;
+  const char *const *provided; /* arrays of the data set: names in `inputs` with the prefix "data/" */
+  /* Multiplier of a scheduled leaf ("g.optim.lr") as a graph over counters, or 0; schedules are the method's business. */
+  ir_id (*schedule)(void *user, abi_builder *b, const char *leaf);
+  void *user;
+} abi_world;
+
+abi_world *abi_world_new(void);
+void abi_world_free(abi_world *w);
+abi_net *abi_world_net(const abi_world *w, uint32_t role);
+const abi_state *abi_world_state(const abi_world *w, const char *name);
+/* Declares or finds; another shape, type or role under a known name is an error. */
+gantry_status abi_world_declare(abi_world *w, const abi_state *s, err *e);
+const abi_input *abi_world_input(abi_world *w, const abi_input *in); /* declares or finds */
+#endif

@@ -1,0 +1,142 @@
+/* check.c - what of a cell fits together: schedules and the leaves they multiply, capabilities that plugins need and provide,
+ * losses that want a bounded critic. Everything here is decided from constant data, before anything is built. */
+#include <stdlib.h>
+
+#include <gantry/loss.h>
+#include <gantry/regularizer.h>
+
+#include "config/resolve.h"
+
+/* The schedulable leaf that `path` names. *off: it belongs to an element that this cell switches off. */
+static gantry_status find_leaf(resolver *rs, const char *where, const char *path, int *off) {
+  *off = 0;
+  VEC(const char *) known = {0};
+  for (uint32_t k = 0; k < rs->plugins.n; k++) {
+    const chosen *c = &rs->plugins.p[k];
+    for (uint32_t i = 0; i < c->desc->param_count; i++) {
+      const gantry_param *p = abi_param_at(c->desc, i);
+      const char *full = join(rs, c->el->path, p->key);
+      int fits = p->type == GANTRY_P_FLOAT && !(p->flags & GANTRY_PF_STRUCTURAL);
+      if (fits) VEC_PUSH(known, full);
+      if (strcmp(full, path)) continue;
+      free(known.p);
+      if (!fits) return layers_fail(&rs->from, where, AT_VALUE, rs->e, "%s cannot be scheduled: it is read when the networks are built", path);
+      return GANTRY_OK;
+    }
+  }
+  char *element = arena_str(rs->a, path), *dot = strrchr(element, '.');
+  if (dot) *dot = 0;
+  const json_t *on = json_object_get(path_get(rs->cfg, element), "on");
+  *off = dot && json_is_false(on);
+  if (!*off) layers_fail(&rs->from, where, AT_VALUE, rs->e, "there is no setting \"%s\" to schedule%s", path, near_hint(rs->a, path, known.p, known.n));
+  free(known.p);
+  return rs->e->code;
+}
+
+static gantry_status read_targets(resolver *rs, const json_t *v, const char *path, cfg_schedule *s, json_t *out) {
+  const json_t *of = json_object_get(v, "of");
+  const char *where = join(rs, path, "of");
+  size_t n = json_is_array(of) ? json_array_size(of) : json_is_string(of) ? 1 : 0, kept = 0;
+  if (!n) return layers_fail(&rs->from, of ? where : path, of ? AT_VALUE : AT_KEY, rs->e, "%s.of must list the settings it multiplies, as in [\"g.optim.lr\"]", path);
+  const char **list = ARENA_ARRAY(rs->a, const char *, n + 1);
+  json_t *made = json_array();
+  for (size_t k = 0; k < n; k++) {
+    const json_t *one = json_is_array(of) ? json_array_get(of, k) : of;
+    int off = 0;
+    gantry_status st = json_is_string(one) ? find_leaf(rs, where, json_string_value(one), &off) : layers_fail(&rs->from, where, AT_VALUE, rs->e, "%s.of must be a list of texts", path);
+    if (st) {
+      json_decref(made);
+      return st;
+    }
+    if (off) continue;
+    list[kept++] = arena_str(rs->a, json_string_value(one));
+    json_array_append_new(made, json_string(list[kept - 1]));
+  }
+  s->of = list;
+  json_object_set_new(out, "of", made);
+  return GANTRY_OK;
+}
+
+static gantry_status read_schedule(resolver *rs, const json_t *v, const char *path, cfg_schedule *s, json_t *out) {
+  static const char *const known[] = {"of", "on", "shape", "to", "factor", "start", "end", "warmup", "every"};
+  static const char *const shapes[] = {"linear", "exponential", "cosine", "step", "constant", NULL};
+  const cfg_duration never = {CFG_NEVER, 0}, at_end = {CFG_END, 0};
+  TRY(refuse_unknown(rs, v, path, known, sizeof known / sizeof *known));
+  TRY(read_word(rs, v, out, path, "shape", "linear", shapes, &s->shape));
+  int is_step = !strcmp(s->shape, "step"), constant = !strcmp(s->shape, "constant");
+  TRY(read_num(rs, v, out, path, "to", constant ? 1 : 0, 0, 1e12, &s->to));
+  TRY(read_num(rs, v, out, path, "factor", 0.1, 0, 1e12, &s->factor));
+  TRY(read_duration(rs, v, out, path, "start", never, &s->start));
+  TRY(read_duration(rs, v, out, path, "end", is_step || constant ? never : at_end, &s->end));
+  TRY(read_duration(rs, v, out, path, "warmup", never, &s->warmup));
+  TRY(read_duration(rs, v, out, path, "every", never, &s->every));
+  if (!strcmp(s->shape, "exponential") && s->to <= 0) return layers_fail(&rs->from, join(rs, path, "to"), AT_VALUE, rs->e, "%s.to must be above 0 for an exponential schedule", path);
+  if (is_step && s->every.unit == CFG_NEVER) return layers_fail(&rs->from, path, AT_KEY, rs->e, "%s: a \"step\" schedule needs \"every\"", path);
+  return read_targets(rs, v, path, s, out);
+}
+
+gantry_status resolve_schedules(resolver *rs, json_t *out) {
+  json_t *v, *x, *all;
+  const char *const *keys;
+  int on;
+  TRY(read_object(rs, rs->cfg, "", "schedules", NULL, &v));
+  uint32_t n = v ? object_keys(rs->a, v, &keys) : 0;
+  cfg_schedule *list = ARENA_ARRAY(rs->a, cfg_schedule, n + 1);
+  json_object_set_new(out, "schedules", all = json_object());
+  for (uint32_t k = 0; k < n; k++) {
+    const char *path = join(rs, "schedules", keys[k]);
+    cfg_schedule *s = &list[rs->r->n_schedules];
+    TRY(read_object(rs, v, "schedules", keys[k], NULL, &x));
+    if (!x) continue;
+    *s = (cfg_schedule){.id = keys[k]};
+    json_t *made = json_object();
+    json_object_set_new(all, keys[k], made);
+    TRY(read_schedule(rs, x, path, s, made));
+    TRY(read_bool(rs, x, path, "on", 1, &on));
+    if (on && s->of[0]) rs->r->n_schedules++;
+    else json_object_del(all, keys[k]); /* off, or everything it multiplies is off */
+  }
+  rs->r->schedules = list;
+  return GANTRY_OK;
+}
+
+static int provides(const gantry_plugin *p, const char *what) {
+  for (const char *const *s = p->provides; s && *s; s++)
+    if (!strcmp(*s, what)) return 1;
+  return 0;
+}
+
+static gantry_status check_needs(resolver *rs, const chosen *c) {
+  for (const char *const *need = c->desc->needs; need && *need; need++) {
+    int found = 0;
+    for (uint32_t k = 0; k < rs->plugins.n && !found; k++) found = provides(rs->plugins.p[k].desc, *need);
+    if (found) continue;
+    buf who = {0};
+    for (uint32_t k = 0; k < abi_count(rs->reg); k++) {
+      const abi_plugin *p = abi_at(rs->reg, k);
+      if (!p->refused && provides(p->desc, *need)) buf_printf(&who, "%s %s %s", who.n ? " or" : "; choose", p->desc->kind == GANTRY_KIND_DATASET ? "data" : abi_kind_name(p->desc->kind), p->desc->name);
+    }
+    layers_fail(&rs->from, c->el->path, AT_KEY, rs->e, "%s (%s %s) needs %s, which nobody here provides%s", c->el->path, abi_kind_name(c->el->kind), c->desc->name, *need, who.p ? who.p : ", nor does any installed plugin");
+    buf_free(&who);
+    return rs->e->code;
+  }
+  return GANTRY_OK;
+}
+
+/* The flags are constant data of the interface, readable without running the plugin. */
+static void warn_unbounded(resolver *rs) {
+  const gantry_loss *loss = NULL;
+  for (uint32_t k = 0; k < rs->plugins.n; k++) {
+    const gantry_plugin *p = rs->plugins.p[k].desc;
+    if (p->kind == GANTRY_KIND_LOSS) loss = p->iface;
+    if (p->kind == GANTRY_KIND_REGULARIZER && ((const gantry_regularizer *)p->iface)->flags & GANTRY_REG_BOUNDS_D) return;
+  }
+  if (loss && loss->flags & GANTRY_LOSS_LIPSCHITZ)
+    VEC_PUSH(rs->warnings, arena_fmt(rs->a, "loss %s needs a bounded critic, and nothing in some cell bounds D: add a gradient penalty, spectral norm or weight clipping", rs->r->loss.name));
+}
+
+gantry_status resolve_check(resolver *rs) {
+  for (uint32_t k = 0; k < rs->plugins.n; k++) TRY(check_needs(rs, &rs->plugins.p[k]));
+  warn_unbounded(rs);
+  return GANTRY_OK;
+}

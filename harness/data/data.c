@@ -1,0 +1,126 @@
+/* data.c - opening, reading, fingerprinting and uploading a data set. See data.h. */
+#include "data/data.h"
+
+#include <gantry/ops.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+/* A data set plugin is called with a builder-like context: parameters and fail, no graph. */
+struct data_ctx {
+  abi_world *world;
+  abi_builder *builder;
+};
+
+static gantry_status read_all(data_set *d, err *e) {
+  enum { BLOCK = 4096 };
+  abi_builder *b = d->ctx->builder;
+  d->bytes = malloc((size_t)(d->sample_bytes * d->count));
+  if (d->info.classes) d->labels = malloc(sizeof(int32_t) * (size_t)d->count);
+  if (!d->bytes || (d->info.classes && !d->labels)) return err_set(e, GANTRY_E_NOMEM, "the data set does not fit in memory (%lld bytes)", (long long)(d->sample_bytes * d->count));
+  for (int64_t first = 0; first < d->count; first += BLOCK) {
+    int64_t n = d->count - first < BLOCK ? d->count - first : BLOCK;
+    abi_frame f = abi_enter(b, d->el, NULL, NULL);
+    gantry_status st = d->iface->read(&b->cx, d->self, first, n, (char *)d->bytes + first * d->sample_bytes, d->labels ? d->labels + first : NULL);
+    if (abi_leave(b, f, st, "read")) return abi_builder_status(b, e);
+  }
+  return GANTRY_OK;
+}
+
+static gantry_status check_info(const data_set *d, err *e) {
+  const gantry_dataset_info *i = &d->info;
+  int64_t n = 1;
+  if ((i->dtype != GANTRY_U8 && i->dtype != GANTRY_F32) || (i->rank != 1 && i->rank != 3) || i->count < 1)
+    return err_set(e, GANTRY_E_INVALID, "the data set describes itself wrongly: samples are u8 or f32, of rank 1 or 3, at least one of them");
+  for (uint32_t k = 0; k < i->rank; k++) {
+    if (i->dims[k] < 1 || i->dims[k] > (1 << 24)) return err_set(e, GANTRY_E_INVALID, "the data set's samples have an impossible size");
+    n *= i->dims[k];
+  }
+  return n > (1 << 28) ? err_set(e, GANTRY_E_INVALID, "the data set's samples have an impossible size") : GANTRY_OK;
+}
+
+gantry_status data_open(const abi_element *el, const char *split, int64_t limit, const double range[2], data_set **out, err *e) {
+  data_set *d = mem_alloc(sizeof *d);
+  d->ctx = mem_alloc(sizeof *d->ctx);
+  d->ctx->world = abi_world_new();
+  d->ctx->builder = abi_builder_new(d->ctx->world, "data");
+  d->el = el;
+  d->split = arena_str(d->ctx->world->mem, split);
+  d->iface = el->plugin->iface;
+  d->lo = (float)range[0];
+  d->hi = (float)range[1];
+  d->info.struct_size = sizeof d->info;
+  abi_builder *b = d->ctx->builder;
+  abi_frame f = abi_enter(b, el, NULL, NULL);
+  if (abi_leave(b, f, d->iface->open(&b->cx, split, &d->info, &d->self), split)) {
+    abi_builder_status(b, e);
+    goto failed;
+  }
+  if (check_info(d, e)) goto failed;
+  d->count = limit > 0 && limit < d->info.count ? limit : d->info.count;
+  d->sample_bytes = ir_dtype_size(d->info.dtype);
+  for (uint32_t k = 0; k < d->info.rank; k++) d->sample_bytes *= d->info.dims[k];
+  if (read_all(d, e)) goto failed;
+  sha *h = sha_new();
+  int64_t shape[8] = {d->info.dtype, d->info.rank, d->count, d->info.dims[0], d->info.dims[1], d->info.dims[2], d->info.classes, 0};
+  sha_put(h, shape, sizeof shape);
+  sha_put(h, d->bytes, (size_t)(d->sample_bytes * d->count));
+  if (d->labels) sha_put(h, d->labels, sizeof(int32_t) * (size_t)d->count);
+  sha_end(h, d->sha256);
+  *out = d;
+  return GANTRY_OK;
+failed:
+  data_close(d);
+  return e->code;
+}
+
+void data_close(data_set *d) {
+  if (!d) return;
+  if (d->self && d->iface->close) d->iface->close(d->self);
+  abi_builder_free(d->ctx->builder);
+  abi_world_free(d->ctx->world);
+  free(d->ctx);
+  free(d->bytes);
+  free(d->labels);
+  free(d);
+}
+
+gantry_status data_arrays(data_set *d, abi_world *w, err *e) {
+  abi_builder *b = d->ctx->builder;
+  for (uint32_t k = 0; d->iface->array && k < 1000; k++) {
+    gantry_array a = {.struct_size = sizeof a};
+    abi_frame f = abi_enter(b, d->el, NULL, NULL);
+    gantry_status st = d->iface->array(&b->cx, d->self, k, &a);
+    if (abi_leave(b, f, st == GANTRY_E_UNSUPPORTED ? GANTRY_OK : st, "array")) return abi_builder_status(b, e);
+    if (st) return GANTRY_OK;
+    abi_input in = {.name = arena_fmt(w->mem, "data/%s", a.name), .dtype = GANTRY_F32, .rank = a.rank, .values = a.values};
+    for (uint32_t j = 0; j < a.rank && j < 4; j++) in.dims[j] = a.dims[j];
+    abi_world_input(w, &in);
+  }
+  return GANTRY_OK;
+}
+
+static uint32_t sample_dims(const data_set *d, int64_t n, int64_t dims[GANTRY_MAX_RANK]) {
+  dims[0] = n;
+  for (uint32_t k = 0; k < d->info.rank; k++) dims[k + 1] = d->info.dims[k];
+  return d->info.rank + 1;
+}
+
+gantry_status data_upload(const data_set *d, exec_session *s, const char *name, err *e) {
+  char full[256];
+  int64_t dims[GANTRY_MAX_RANK];
+  snprintf(full, sizeof full, "data/%s/samples", name);
+  TRY(exec_tensor_make(s, full, d->info.dtype, sample_dims(d, d->count, dims), dims, e));
+  return exec_write(s, full, d->bytes, d->sample_bytes * d->count, e);
+}
+
+ir_id data_gather(abi_builder *b, const data_set *d, const char *name, ir_id indices) {
+  int64_t dims[GANTRY_MAX_RANK];
+  uint32_t rank = sample_dims(d, d->count, dims);
+  gantry_ctx *cx = &b->cx;
+  ir_id all = ir_leaf(b->g, GANTRY_OP_INPUT, arena_fmt(b->mem, "data/%s/samples", name), d->info.dtype, rank, dims);
+  gantry_t x = gan_f32(cx, gan_gather(cx, abi_t(all), abi_t(indices), 0, 0));
+  if (d->info.dtype != GANTRY_U8) return x.id;
+  return gan_add_k(cx, gan_mul_k(cx, x, (d->hi - d->lo) / 255.0), d->lo).id;
+}

@@ -1,0 +1,62 @@
+/* eval.h - what is done with a trained G and no training: sample grids, interpolations, metrics.
+ *
+ * Works on a world, a session and a data set; programs are compiled at first use and kept. Latents of samples and of metrics come from
+ * streams of their own at fixed positions: the same z at every evaluation of a run, whatever training drew. */
+#ifndef EVAL_EVAL_H
+#define EVAL_EVAL_H
+#include "abi/build.h"
+#include "abi/registry.h"
+#include "base/image.h"
+#include "data/data.h"
+#include "exec/exec.h"
+
+typedef struct eval_cached { const char *name; exec_program *exe; uint64_t hash; } eval_cached;
+typedef struct eval_set { const char *split; data_set *data; uint8_t owned; } eval_set;
+typedef struct eval_context {
+  abi_world *world;
+  exec_session *session;
+  abi_registry *registry;
+  const abi_element *data_el;
+  const data_set *train;    /* already uploaded as "train" */
+  const double *range;
+  uint64_t seed;
+  arena *mem;
+  VEC(eval_cached) programs;
+  VEC(eval_set) sets;
+  const char *features;     /* name of the feature network that is loaded, or NULL */
+} eval_context;
+
+void eval_init(eval_context *c, abi_world *w, exec_session *s, abi_registry *reg, const abi_element *data_el, const data_set *train, const double *range, uint64_t seed);
+void eval_free(eval_context *c);
+/* Compiles b's graph as a program of that name; frees b. */
+exec_program *eval_compile(eval_context *c, abi_builder *b, err *e);
+exec_program *eval_cached_program(const eval_context *c, const char *name); /* NULL if not compiled yet */
+
+/* weights: GANTRY_EMA or 0. A PNG of rows x cols samples, enlarged to a comfortable size; points in the plane become a scatter plot over
+ * real ones. interpolate: each row goes from one latent to another along a great circle. */
+gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e);
+/* 0..255 as 8-bit files have them, back in the data's range: what both real and generated images are before a metric sees them. */
+gantry_t eval_quantize(abi_builder *b, gantry_t images, const data_set *d);
+
+typedef struct eval_request {
+  const abi_element *metric;
+  const char *features;     /* feature network, or NULL */
+  int64_t fake;             /* samples of G */
+  const char *real;         /* split of the reference set */
+  int64_t real_limit;       /* 0 = all */
+  uint32_t weights;         /* 0 or GANTRY_EMA */
+} eval_request;
+typedef struct eval_result {
+  uint32_t n;               /* values, in the metric's order */
+  double *value;            /* arena of the context */
+  int64_t n_fake, n_real, ms;
+  const char *protocol;     /* one line: metric, parameters, features, counts, reference set, conventions */
+} eval_result;
+gantry_status eval_metric(eval_context *c, const eval_request *q, eval_result *out, err *e);
+
+/* features.c: loads the network and its weights into the world and session, once. */
+gantry_status eval_features_load(eval_context *c, const char *name, err *e);
+
+/* scatter.c: points in the plane as a picture; the view follows the reference points. */
+image eval_scatter(const float *reference, int64_t n_reference, const float *points, int64_t n, int64_t size);
+#endif

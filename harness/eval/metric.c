@@ -1,0 +1,247 @@
+/* metric.c - runs a metric plugin: its passes batch by batch, what they keep in f64 in set order, and the closing graph. See eval.h. */
+#include <gantry/ops.h>
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "eval/eval.h"
+#include "ir/build.h"
+
+enum { BATCH = 200 };
+
+typedef struct kept_value { /* one name kept for one set */
+  uint32_t set, how, rank;
+  const char *name;
+  int64_t dims[GANTRY_MAX_RANK]; /* rows: dims[0] = rows so far */
+  double *data;
+  int64_t room;                  /* elements */
+} kept_value;
+
+typedef struct metric_run {
+  eval_context *c;
+  const eval_request *q;
+  const gantry_metric *iface;
+  const char *prefix;            /* "metric.<id>.<weights>" */
+  VEC(kept_value) kept;
+  int64_t size[5];               /* of each set; 0 = not used */
+} metric_run;
+
+static kept_value *find_kept(metric_run *m, uint32_t set, const char *name) {
+  for (uint32_t k = 0; k < m->kept.n; k++)
+    if (m->kept.p[k].set == set && !strcmp(m->kept.p[k].name, name)) return &m->kept.p[k];
+  return NULL;
+}
+
+static const char *tensor_name(metric_run *m, arena *a, uint32_t set, const char *name) { return arena_fmt(a, "kept/%s/%u/%s", m->prefix, set, name); }
+
+/* The graph side of kept(): an input that upload_kept fills before the program runs. */
+static ir_id kept_input(abi_builder *b, uint32_t set, const char *name) {
+  metric_run *m = b->user;
+  if (set < 5 && !strcmp(name, "n")) return ir_const(b->g, GANTRY_F64, (double)m->size[set]);
+  const kept_value *v = find_kept(m, set, name);
+  if (v) return ir_leaf(b->g, GANTRY_OP_INPUT, tensor_name(m, b->mem, set, name), GANTRY_F64, v->rank, v->dims);
+  err_set(&b->err, GANTRY_E_INVALID, "kept(\"%s\"): no pass has kept that for this set", name);
+  return 0;
+}
+
+static ir_id feature_input(abi_builder *b, ir_id images, const char *tap) {
+  gantry_named in = {"image", abi_t(images), 0};
+  gantry_call call = images ? abi_apply(b, GANTRY_FEATURES, &in, 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE) : (gantry_call){0};
+  return abi_out(b, call, tap);
+}
+
+/* Uploads what is kept so far; programs may read any of it. */
+static gantry_status upload_kept(metric_run *m, err *e) {
+  for (uint32_t k = 0; k < m->kept.n; k++) {
+    const kept_value *v = &m->kept.p[k];
+    const char *name = tensor_name(m, m->c->mem, v->set, v->name);
+    int64_t n = 1;
+    for (uint32_t j = 0; j < v->rank; j++) n *= v->dims[j];
+    TRY(exec_tensor_make(m->c->session, name, GANTRY_F64, v->rank, v->dims, e));
+    TRY(exec_write(m->c->session, name, v->data, n * 8, e));
+  }
+  return GANTRY_OK;
+}
+
+static gantry_status open_set(eval_context *c, const char *split, int64_t limit, const data_set **out, err *e) {
+  for (uint32_t k = 0; k < c->sets.n; k++)
+    if (!strcmp(c->sets.p[k].split, split)) {
+      *out = c->sets.p[k].data;
+      return GANTRY_OK;
+    }
+  eval_set s = {.split = arena_str(c->mem, split), .data = NULL, .owned = 1};
+  TRY(data_open(c->data_el, split, limit, c->range, &s.data, e));
+  gantry_status st = data_upload(s.data, c->session, split, e);
+  if (st) {
+    data_close(s.data);
+    return st;
+  }
+  VEC_PUSH(c->sets, s);
+  *out = s.data;
+  return GANTRY_OK;
+}
+
+/* One batch of a set's images; row is the i64 index of its first sample. */
+static gantry_t batch_images(metric_run *m, abi_builder *b, uint32_t set, const data_set *real, gantry_t index) {
+  if (set != GANTRY_FAKE) {
+    const char *name = real == m->c->train ? "train" : real->split;
+    return abi_t(data_gather(b, real, name, index.id));
+  }
+  gantry_named z = {"z", abi_t(abi_draw_input(b, GANTRY_G, "z", BATCH)), 0};
+  gantry_call g = z.t.id ? abi_apply(b, GANTRY_G, &z, 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | m->q->weights) : (gantry_call){0};
+  return eval_quantize(b, abi_t(abi_out(b, g, "image")), m->c->train);
+}
+
+static exec_program *pass_program(metric_run *m, uint32_t k, const gantry_pass *pass, const data_set *real, const char *name, err *e) {
+  exec_program *p = eval_cached_program(m->c, name);
+  if (p) return p;
+  abi_builder *b = abi_builder_new(m->c->world, name);
+  gantry_ctx *cx = &b->cx;
+  const int64_t n = BATCH;
+  b->user = m;
+  b->kept = kept_input;
+  b->features = feature_input;
+  b->program = "metric"; /* the same latents for every metric, raw and averaged */
+  gantry_t row = gan_mul(cx, abi_t(abi_counter(b, "metric.invocation")), gan_full_as(cx, GANTRY_I64, 0, NULL, BATCH));
+  gantry_t index = gan_add(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), row);
+  gantry_batch batch = {.struct_size = sizeof batch, .set = pass->set, .index = index, .n = BATCH, .set_size = m->size[pass->set]};
+  batch.valid = gan_f32(cx, gan_lt(cx, index, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)m->size[pass->set])));
+  if (pass->rows)
+    batch.x = gan_gather(cx, abi_t(kept_input(b, pass->set, pass->rows)), index, 0, 0);
+  else if (pass->set != GANTRY_DRAWS)
+    batch.x = batch_images(m, b, pass->set, real, index);
+  abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
+  abi_leave(b, f, m->iface->pass(cx, k, &batch), "pass");
+  for (uint32_t j = 0; j < b->keeps.n && !b->err.code && !b->g->err.code; j++)
+    ir_output(b->g, arena_fmt(b->mem, "%u/%s", b->keeps.p[j].how, b->keeps.p[j].name), ir_cast(b->g, b->keeps.p[j].id, GANTRY_F64));
+  b->program = name;
+  return eval_compile(m->c, b, e);
+}
+
+/* Adds one batch's output to what is kept. valid: rows of it that exist. */
+static gantry_status accumulate(metric_run *m, uint32_t set, uint32_t how, const char *name, const exec_tensor *t, int64_t valid, err *e) {
+  kept_value *v = find_kept(m, set, name);
+  int64_t n = t->bytes / 8, row = t->rank ? n / t->dims[0] : 1;
+  if (!v) {
+    kept_value fresh = {.set = set, .how = how, .name = arena_str(m->c->mem, name), .rank = t->rank};
+    memcpy(fresh.dims, t->dims, sizeof fresh.dims);
+    if (how == GANTRY_KEEP_ROWS) {
+      if (!t->rank || t->dims[0] != BATCH) return err_set(e, GANTRY_E_SHAPE, "keep(\"%s\", rows): the first axis must be the batch", name);
+      fresh.dims[0] = 0;
+    }
+    fresh.room = how == GANTRY_KEEP_ROWS ? m->size[set] * row : n;
+    fresh.data = mem_alloc((size_t)fresh.room * 8);
+    for (int64_t k = 0; how == GANTRY_KEEP_MAX && k < n; k++) fresh.data[k] = -INFINITY;
+    VEC_PUSH(m->kept, fresh);
+    v = &m->kept.p[m->kept.n - 1];
+  }
+  double *x = mem_alloc((size_t)t->bytes);
+  gantry_status st = exec_read(m->c->session, t->name, x, t->bytes, e);
+  if (!st && how == GANTRY_KEEP_ROWS) {
+    memcpy(v->data + v->dims[0] * row, x, (size_t)(valid * row) * 8);
+    v->dims[0] += valid;
+  }
+  for (int64_t k = 0; !st && how == GANTRY_KEEP_SUM && k < n; k++) v->data[k] += x[k];
+  for (int64_t k = 0; !st && how == GANTRY_KEEP_MAX && k < n; k++) v->data[k] = fmax(v->data[k], x[k]);
+  free(x);
+  return st;
+}
+
+static gantry_status run_pass(metric_run *m, uint32_t k, const gantry_pass *pass, const data_set *real, err *e) {
+  eval_context *c = m->c;
+  const char *name = arena_fmt(c->mem, "%s.%u", m->prefix, k), *prefix = arena_fmt(c->mem, "out/%s/", name);
+  TRY(upload_kept(m, e));
+  exec_program *p = pass_program(m, k, pass, real, name, e);
+  if (!p) return e->code;
+  TRY(upload_kept(m, e));
+  size_t len = strlen(prefix);
+  for (int64_t batch = 0, done = 0; done < m->size[pass->set]; batch++, done += BATCH) {
+    int64_t left = m->size[pass->set] - done, valid = left < BATCH ? left : BATCH;
+    if (exec_tensor_get(c->session, "counter/metric.invocation")) TRY(exec_write(c->session, "counter/metric.invocation", &batch, sizeof batch, e));
+    TRY(exec_run(c->session, &p, 1, e));
+    for (uint32_t j = 0; j < exec_tensor_count(c->session); j++) {
+      const exec_tensor *t = exec_tensor_at(c->session, j);
+      if (strncmp(t->name, prefix, len)) continue;
+      TRY(accumulate(m, pass->set, (uint32_t)(t->name[len] - '0'), t->name + len + 2, t, valid, e));
+    }
+  }
+  return GANTRY_OK;
+}
+
+static gantry_status finish(metric_run *m, eval_result *out, err *e) {
+  eval_context *c = m->c;
+  const char *name = arena_fmt(c->mem, "%s.finish", m->prefix);
+  TRY(upload_kept(m, e));
+  exec_program *p = eval_cached_program(c, name);
+  if (!p) {
+    abi_builder *b = abi_builder_new(c->world, name);
+    gantry_t *v = ARENA_ARRAY(b->mem, gantry_t, m->iface->n_values);
+    b->user = m;
+    b->kept = kept_input;
+    abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
+    abi_leave(b, f, m->iface->finish(&b->cx, v, m->iface->n_values), "finish");
+    for (uint32_t k = 0; k < m->iface->n_values && !b->err.code && !b->g->err.code; k++) {
+      if (!v[k].id || ir_at(b->g, v[k].id)->rank)
+        err_set(&b->err, GANTRY_E_SHAPE, "%s: finish gave no single number for value %u", m->q->metric->plugin->name, k);
+      else
+        ir_output(b->g, arena_fmt(b->mem, "%u", k), ir_cast(b->g, v[k].id, GANTRY_F64));
+    }
+    if (!(p = eval_compile(c, b, e))) return e->code;
+  }
+  TRY(exec_run(c->session, &p, 1, e));
+  out->n = m->iface->n_values;
+  out->value = ARENA_ARRAY(c->mem, double, out->n);
+  for (uint32_t k = 0; k < out->n; k++) TRY(exec_read(c->session, arena_fmt(c->mem, "out/%s/%u", name, k), &out->value[k], 8, e));
+  return GANTRY_OK;
+}
+
+/* One line that says how the number was made; equal lines are comparable numbers. */
+static const char *protocol(metric_run *m, const data_set *real) {
+  buf t = {0};
+  const abi_element *el = m->q->metric;
+  buf_printf(&t, "%s %s", el->plugin->name, el->plugin->version);
+  for (uint32_t k = 0; k < el->plugin->param_count; k++) {
+    const gantry_param *p = abi_param_at(el->plugin, k);
+    if (p->type == GANTRY_P_STRING || p->type == GANTRY_P_ENUM) buf_printf(&t, " %s=%s", p->key, el->values[k].s ? el->values[k].s : "");
+    else buf_printf(&t, " %s=%.17g", p->key, el->values[k].f);
+  }
+  if (m->q->features) buf_printf(&t, " features=%s", m->q->features);
+  if (m->size[GANTRY_FAKE]) buf_printf(&t, " fake=%lld", (long long)m->size[GANTRY_FAKE]);
+  if (real) buf_printf(&t, " real=%s[%lld]:%.12s", real->split, (long long)real->count, real->sha256);
+  const char *s = arena_str(m->c->mem, t.p);
+  buf_free(&t);
+  return s;
+}
+
+static gantry_status run(metric_run *m, eval_result *out, err *e) {
+  const data_set *real = NULL;
+  for (uint32_t k = 0; k < m->iface->n_passes; k++) {
+    const gantry_pass *pass = (const gantry_pass *)(const void *)((const char *)m->iface->passes + (size_t)k * m->iface->pass_stride);
+    if (pass->set < GANTRY_FAKE || pass->set > GANTRY_DRAWS) return err_set(e, GANTRY_E_INVALID, "%s: pass %u names an unknown set", m->q->metric->plugin->name, k);
+    if (pass->set == GANTRY_REAL || pass->set == GANTRY_HELD_OUT) {
+      const char *split = pass->set == GANTRY_REAL ? m->q->real : "test";
+      TRY(open_set(m->c, split, m->q->real_limit, &real, e));
+      m->size[pass->set] = real->count;
+      out->n_real = real->count;
+    } else
+      m->size[pass->set] = out->n_fake = m->q->fake;
+    TRY(run_pass(m, k, pass, real, e));
+  }
+  out->protocol = protocol(m, real);
+  return finish(m, out, e);
+}
+
+gantry_status eval_metric(eval_context *c, const eval_request *q, eval_result *out, err *e) {
+  struct timespec a, b;
+  *out = (eval_result){0};
+  metric_run m = {.c = c, .q = q, .iface = q->metric->plugin->iface};
+  m.prefix = arena_fmt(c->mem, "metric.%s.%s", q->metric->id, q->weights ? "ema" : "raw");
+  clock_gettime(CLOCK_MONOTONIC, &a);
+  gantry_status st = q->features ? eval_features_load(c, q->features, e) : GANTRY_OK;
+  if (!st) st = run(&m, out, e);
+  for (uint32_t k = 0; k < m.kept.n; k++) free(m.kept.p[k].data);
+  free(m.kept.p);
+  clock_gettime(CLOCK_MONOTONIC, &b);
+  out->ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
+  return st ? err_wrap(e, "metric %s", q->metric->path) : GANTRY_OK;
+}

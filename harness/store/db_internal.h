@@ -1,0 +1,35 @@
+/* db_internal.h - what the files behind db.h share. */
+#ifndef STORE_DB_INTERNAL_H
+#define STORE_DB_INTERNAL_H
+#include <sqlite3.h>
+
+#include "store/db.h"
+
+typedef struct name_id { char *name; int64_t id; } name_id;
+typedef struct totals { int64_t run, metric, n, n_bad, last_step, min_step, max_step; double last, min, max; uint8_t any; } totals; /* of one batch */
+typedef struct heard { int64_t run, step; } heard;
+
+struct db {
+  sqlite3 *h;
+  int lock_fd;
+  uint8_t read_only, open; /* open: a transaction is */
+  int64_t opened_ms, pending;
+  sqlite3_stmt *put_scalar, *put_clock;
+  VEC(name_id) metrics;
+  VEC(name_id) protocols;
+  VEC(totals) sums;
+  VEC(heard) runs;
+};
+
+const char *const *db_migration(uint32_t from); /* statements, NULL-terminated; NULL past the newest */
+uint32_t db_version(void);
+
+gantry_status db_fail(db *d, err *e, const char *doing);
+/* One statement with bound arguments, as db_query; *id: last_insert_rowid or the first column of the first row; may be NULL. */
+gantry_status db_do(db *d, int64_t *id, err *e, const char *sql, const char *types, ...);
+gantry_status db_script(db *d, const char *sql, err *e);
+gantry_status db_begin(db *d, err *e); /* if none is open */
+gantry_status db_flush_totals(db *d, err *e);
+gantry_status db_name_id(db *d, const char *table, const char *name, int64_t *id, err *e);
+int db_bind(sqlite3_stmt *s, const char *types, va_list ap);
+#endif

@@ -1,0 +1,180 @@
+/* db_open.c - opening gantry.db: where it may lie, who may write, migrations, and runs whose process is gone. See db.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "store/db_internal.h"
+#include "store/layout.h"
+
+enum { APPLICATION_ID = 1196315730 }; /* 'GNTR' */
+
+gantry_status db_fail(db *d, err *e, const char *doing) {
+  int code = d->h ? sqlite3_errcode(d->h) : SQLITE_NOMEM;
+  const char *what = d->h ? sqlite3_errmsg(d->h) : "out of memory";
+  const char *file = d->h ? sqlite3_db_filename(d->h, "main") : NULL;
+  gantry_status st = code == SQLITE_FULL || code == SQLITE_NOMEM ? GANTRY_E_NOMEM : GANTRY_E_IO;
+  const char *advice = code == SQLITE_FULL ? ": free some space and run again, nothing finished is lost" : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? ": is its folder writable?" : "";
+  return err_set(e, st, "%s %s: %s%s", doing, file && *file ? file : "the database", what, advice);
+}
+
+gantry_status db_script(db *d, const char *sql, err *e) { return sqlite3_exec(d->h, sql, NULL, NULL, NULL) ? db_fail(d, e, "writing") : GANTRY_OK; }
+
+/* WAL needs shared memory between processes, which network file systems do not give: files there get damaged. */
+static gantry_status check_file_system(const char *dir, err *e) {
+  static const struct { unsigned long type; const char *name; } bad[] = {
+    {0x6969, "NFS"}, {0x517b, "SMB"}, {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x00c36400, "Ceph"}, {0x5346414f, "AFS"}, {0x19830326, "BeeGFS"}};
+  struct statfs info;
+  if (statfs(dir, &info)) return err_errno(e, "cannot look at the file system of %s", dir);
+  for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+    if (((unsigned long)info.f_type & 0xffffffffu) == bad[k].type)
+      return err_set(e, GANTRY_E_IO, "%s lies on a network file system (%s), where the database would get damaged; use --out on a local disk and copy the folder afterwards", dir, bad[k].name);
+  return GANTRY_OK;
+}
+
+static gantry_status take_lock(db *d, const char *dir, err *e) {
+  arena *a = arena_new();
+  const char *path = path_join(a, dir, "gantry.lock");
+  char who[32] = "";
+  gantry_status st = GANTRY_OK;
+  d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (d->lock_fd < 0) st = err_errno(e, "cannot write %s", path);
+  else if (flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
+    ssize_t k = errno == EWOULDBLOCK ? pread(d->lock_fd, who, sizeof who - 1, 0) : -1;
+    if (k < 0) st = err_errno(e, "cannot lock %s", path);
+    else st = err_set(e, GANTRY_E_IO, "%s is being written by another gantry (process %.*s); wait for it, or use another --out", dir, (int)strcspn(who, "\n"), who);
+  } else {
+    int n = snprintf(who, sizeof who, "%ld\n", (long)getpid());
+    if (ftruncate(d->lock_fd, 0) || pwrite(d->lock_fd, who, (size_t)n, 0) != n) st = err_errno(e, "cannot write %s", path);
+  }
+  arena_free(a);
+  return st;
+}
+
+static gantry_status pragma_int(db *d, const char *sql, int64_t *v, err *e) { return db_do(d, v, e, sql, ""); }
+
+static gantry_status migrate(db *d, const char *path, err *e) {
+  int64_t version, app, tables;
+  TRY(pragma_int(d, "PRAGMA user_version", &version, e));
+  TRY(pragma_int(d, "PRAGMA application_id", &app, e));
+  TRY(pragma_int(d, "SELECT count(*) FROM sqlite_schema", &tables, e));
+  if (tables && app != APPLICATION_ID) return err_set(e, GANTRY_E_IO, "%s is a database of another program", path);
+  if (version > db_version()) return err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)version, db_version());
+  for (; version < db_version(); version++) {
+    char mark[80];
+    const char *const *step = db_migration((uint32_t)version);
+    snprintf(mark, sizeof mark, "PRAGMA application_id=%d; PRAGMA user_version=%lld;", APPLICATION_ID, (long long)version + 1);
+    gantry_status st = db_script(d, "BEGIN IMMEDIATE", e);
+    for (; !st && *step; step++) st = db_script(d, *step, e);
+    if (!st) st = db_script(d, mark, e);
+    if (!st) st = db_script(d, "COMMIT", e);
+    if (st) {
+      sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+      return err_wrap(e, "bringing %s to format %lld", path, (long long)version + 1);
+    }
+  }
+  return GANTRY_OK;
+}
+
+/* A run is alive if its process is: same number, same start time, same boot. */
+static gantry_status find_lost(db *d, uint32_t *n_lost, err *e) {
+  char boot[64];
+  proc_boot_id(boot);
+  arena *a = arena_new();
+  db_table t;
+  *n_lost = 0;
+  gantry_status st = db_query(d, a, &t, e, "SELECT id, pid, start_time, boot_id, step FROM run WHERE status='running'", "");
+  for (uint32_t k = 0; !st && k < t.n_rows; k++) {
+    const char *b = db_at(&t, k, 3)->s;
+    int alive = b && !strcmp(b, boot) && proc_start_time((pid_t)db_at(&t, k, 1)->i) == db_at(&t, k, 2)->i;
+    if (alive) continue;
+    st = db_do(d, NULL, e, "UPDATE run SET status='lost', ended_ms=?, error_class='lost', error_text='its process ended without a word (power, kill -9, or the parent died)' WHERE id=?", "ii", proc_now_ms(), db_at(&t, k, 0)->i);
+    if (!st) st = db_do(d, NULL, e, "INSERT INTO event(run_id,step,wall_ms,level,code,text) VALUES(?,?,?,'warn','LOST','its process was gone when gantry started')", "iii", db_at(&t, k, 0)->i, db_at(&t, k, 4)->i, proc_now_ms());
+    ++*n_lost;
+  }
+  arena_free(a);
+  return st;
+}
+
+gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
+  db *d = mem_alloc(sizeof *d);
+  d->lock_fd = -1;
+  arena *a = arena_new();
+  const char *path = path_join(a, out_dir, "gantry.db");
+  gantry_status st;
+  if ((st = dir_make(out_dir, e))) goto done;
+  if ((st = check_file_system(out_dir, e))) goto done;
+  if ((st = take_lock(d, out_dir, e))) goto done;
+  if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL)) {
+    st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
+    goto done;
+  }
+  sqlite3_busy_timeout(d->h, 10000); /* before anything else: even setting the journal mode can meet a lock */
+  sqlite3_extended_result_codes(d->h, 0);
+  if ((st = db_script(d, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
+                         "PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000", e))) goto done;
+  if ((st = migrate(d, path, e))) goto done;
+  st = find_lost(d, n_lost, e);
+  if (!st) st = db_commit(d, e);
+done:
+  arena_free(a);
+  if (st) db_close(d);
+  else *out = d;
+  return st;
+}
+
+gantry_status db_open_read(const char *path, db **out, err *e) {
+  db *d = mem_alloc(sizeof *d);
+  d->lock_fd = -1;
+  d->read_only = 1;
+  int64_t app = 0, version = 0;
+  gantry_status st = GANTRY_OK;
+  if (!file_exists(path)) {
+    st = err_set(e, GANTRY_E_IO, "there is no database %s; `gantry run EXP.json` makes one, and --out or $GANTRY_OUT says where", path);
+  } else {
+    arena *a = arena_new();
+    for (int immutable = 0; immutable < 2; immutable++) { /* a folder that cannot be written has no place for the shared index */
+      const char *uri = arena_fmt(a, "file:%s?mode=ro%s", path, immutable ? "&immutable=1" : "");
+      err_clear(e);
+      if (d->h) sqlite3_close(d->h);
+      if (sqlite3_open_v2(uri, &d->h, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL)) {
+        st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
+        continue;
+      }
+      sqlite3_busy_timeout(d->h, 10000);
+      st = db_script(d, "PRAGMA query_only=1; PRAGMA temp_store=MEMORY", e);
+      if (!st) st = pragma_int(d, "PRAGMA application_id", &app, e);
+      if (!st) break;
+    }
+    arena_free(a);
+  }
+  if (!st && app != APPLICATION_ID) st = err_set(e, GANTRY_E_IO, "%s is not a gantry database", path);
+  if (!st) st = pragma_int(d, "PRAGMA user_version", &version, e);
+  if (!st && version > db_version()) st = err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)version, db_version());
+  if (st) db_close(d);
+  else *out = d;
+  return st;
+}
+
+void db_close(db *d) {
+  if (!d) return;
+  err e = {0};
+  if (d->h && !d->read_only && db_commit(d, &e)) log_line(LOG_ERROR, "%s", e.msg);
+  sqlite3_finalize(d->put_scalar);
+  sqlite3_finalize(d->put_clock);
+  sqlite3_close(d->h);
+  for (uint32_t k = 0; k < d->metrics.n; k++) free(d->metrics.p[k].name);
+  for (uint32_t k = 0; k < d->protocols.n; k++) free(d->protocols.p[k].name);
+  free(d->metrics.p);
+  free(d->protocols.p);
+  free(d->sums.p);
+  free(d->runs.p);
+  if (d->lock_fd >= 0) close(d->lock_fd);
+  free(d);
+}

@@ -1,0 +1,292 @@
+/* loop.c - drives a run from where it is to its end: steps, log points, samples, evaluations, checkpoints. See train.h.
+ *
+ * What happens at a step follows from the step alone, so a resumed run repeats what an uninterrupted one does; records that were sent
+ * before the interruption are sent again with equal values. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "eval/eval.h"
+#include "train/train.h"
+
+typedef struct loop {
+  train_run *r;
+  const train_loop_options *o;
+  eval_context eval;
+  int64_t step, log_every, sample_every, checkpoint_every;
+  int64_t *metric_every;
+  abi_element *metrics;
+  int64_t train_ns, chunk_ns, chunk_steps;
+  int diverged;
+} loop;
+
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* 0 = never; END = only at the last step. */
+static int64_t period(const train_run *r, cfg_duration d) {
+  if (!d.unit) return 0;
+  return d.unit == CFG_END ? r->total_steps : cfg_steps(r->cfg, d, r->data->count, r->total_steps);
+}
+
+static int due(const loop *l, int64_t every) { return every && (l->step % every == 0 || l->step == l->r->total_steps); }
+
+static void fact(loop *l, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void fact(loop *l, const char *key, const char *fmt, ...) {
+  char text[1024];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  rec r = {.type = REC_FACT, .step = l->step};
+  r.u.fact.key = key;
+  r.u.fact.value = text;
+  rec_put(l->o->rec, &r);
+}
+
+static void event(loop *l, int level, const char *code, const char *text) {
+  rec r = {.type = REC_EVENT, .step = l->step};
+  r.u.event.level = level;
+  r.u.event.code = code;
+  r.u.event.text = text;
+  rec_put(l->o->rec, &r);
+}
+
+static gantry_status artifact(loop *l, const char *kind, const char *path, const char *sha, int64_t bytes, err *e) {
+  char hex[65];
+  arena *a = arena_new();
+  gantry_status st = sha ? GANTRY_OK : file_sha256(path_join(a, l->o->dir, path), hex, e);
+  if (!st) {
+    rec r = {.type = REC_ARTIFACT, .step = l->step};
+    r.u.artifact.kind = kind;
+    r.u.artifact.path = path;
+    r.u.artifact.sha256 = sha ? sha : hex;
+    r.u.artifact.bytes = bytes;
+    rec_put(l->o->rec, &r);
+  }
+  arena_free(a);
+  return st;
+}
+
+static gantry_status log_point(loop *l, err *e) {
+  train_run *r = l->r;
+  double loss[2] = {NAN, NAN};
+  for (uint32_t k = 0; k < r->programs.n; k++) {
+    const train_program *p = &r->programs.p[k];
+    double *mean = mem_alloc(sizeof(double) * (p->n_log + 1));
+    int64_t *bad = mem_alloc(sizeof(int64_t) * (p->n_log + 1));
+    gantry_status st = train_log_read(r, p, mean, bad, e);
+    for (uint32_t j = 0; j < p->n_log && !st; j++) {
+      rec x = {.type = REC_SCALAR, .step = l->step};
+      x.u.scalar.name = p->log[j];
+      x.u.scalar.value = mean[j];
+      x.u.scalar.n_bad = bad[j];
+      rec_put(l->o->rec, &x);
+      int is_loss = !strcmp(p->log[j], "loss_d") ? 1 : !strcmp(p->log[j], "loss_g") ? 2 : 0;
+      if (is_loss) loss[is_loss - 1] = mean[j];
+      if (is_loss && bad[j]) l->diverged = 1;
+    }
+    free(mean);
+    free(bad);
+    TRY(st);
+  }
+  const cfg_run *c = r->cfg;
+  rec t = {.type = REC_CLOCK, .step = l->step};
+  t.u.clock.images = l->step * c->batch * c->d_steps;
+  t.u.clock.d_updates = l->step * c->d_steps;
+  t.u.clock.g_updates = l->step * c->g_steps;
+  t.u.clock.train_ms = l->train_ns / 1000000;
+  rec_put(l->o->rec, &t);
+  rec p = {.type = REC_PROGRESS, .step = l->step};
+  p.u.progress.total = r->total_steps;
+  p.u.progress.its = l->chunk_ns > 0 ? 1e9 * (double)l->chunk_steps / (double)l->chunk_ns : 0;
+  p.u.progress.loss_d = loss[0];
+  p.u.progress.loss_g = loss[1];
+  rec_put(l->o->rec, &p);
+  if (l->chunk_ns > 0) {
+    rec s = {.type = REC_SCALAR, .step = l->step};
+    s.u.scalar.name = "steps_per_second";
+    s.u.scalar.value = p.u.progress.its;
+    rec_put(l->o->rec, &s);
+  }
+  l->chunk_ns = l->chunk_steps = 0;
+  return rec_flush(l->o->rec, e);
+}
+
+static gantry_status sample_point(loop *l, err *e) {
+  const cfg_run *c = l->r->cfg;
+  arena *a = arena_new();
+  gantry_status st = dir_make(path_join(a, l->o->dir, "samples"), e);
+  for (int ema = 0; ema < 1 + c->g.ema && !st; ema++) {
+    const char *name = arena_fmt(a, "samples/%s%08lld.png", ema ? "ema-" : "", (long long)l->step);
+    st = eval_grid(&l->eval, ema ? GANTRY_EMA : 0, c->grid_rows, c->grid_cols, 0, path_join(a, l->o->dir, name), e);
+    if (!st) st = artifact(l, ema ? "samples_ema" : "samples", name, NULL, 0, e);
+  }
+  if (!st && c->interpolations > 0 && l->r->data->info.rank == 3) {
+    const char *name = arena_fmt(a, "samples/interpolate-%08lld.png", (long long)l->step);
+    st = eval_grid(&l->eval, c->g.ema ? GANTRY_EMA : 0, c->interpolations, 8, 1, path_join(a, l->o->dir, name), e);
+    if (!st) st = artifact(l, "interpolations", name, NULL, 0, e);
+  }
+  arena_free(a);
+  return st;
+}
+
+static gantry_status evaluate(loop *l, uint32_t k, err *e) {
+  const cfg_metric *m = &l->r->cfg->metrics[k];
+  for (int ema = 0; ema < 2; ema++) {
+    if (!(m->weights & (ema ? CFG_EMA : CFG_RAW)) || (ema && !l->r->cfg->g.ema)) continue;
+    eval_request q = {.metric = &l->metrics[k], .features = m->features, .fake = m->fake, .real = m->real, .real_limit = m->real_limit, .weights = ema ? GANTRY_EMA : 0};
+    eval_result v;
+    TRY(eval_metric(&l->eval, &q, &v, e));
+    const gantry_metric *iface = l->metrics[k].plugin->iface;
+    for (uint32_t j = 0; j < v.n; j++) {
+      const gantry_value *d = (const gantry_value *)(const void *)((const char *)iface->values + (size_t)j * iface->value_stride);
+      rec r = {.type = REC_EVAL, .step = l->step};
+      r.u.eval.metric = v.n == 1 ? l->metrics[k].id : arena_fmt(l->eval.mem, "%s.%s", l->metrics[k].id, d->name);
+      r.u.eval.protocol = v.protocol;
+      r.u.eval.weights = ema ? "ema" : "raw";
+      r.u.eval.value = v.value[j];
+      r.u.eval.n_fake = v.n_fake;
+      r.u.eval.n_real = v.n_real;
+      r.u.eval.ms = v.ms;
+      r.u.eval.better = d->better;
+      rec_put(l->o->rec, &r);
+    }
+  }
+  return rec_flush(l->o->rec, e);
+}
+
+static gantry_status checkpoint_point(loop *l, err *e) {
+  const char *path = NULL;
+  char sha[65];
+  int64_t bytes = 0;
+  arena *a = arena_new();
+  gantry_status st = train_save(l->r, l->o->dir, l->step, 0, a, &path, sha, &bytes, e);
+  if (!st) st = artifact(l, "checkpoint", path, sha, bytes, e);
+  arena_free(a);
+  return st ? st : rec_flush(l->o->rec, e);
+}
+
+/* Everything that is due at this step, after training reached it. */
+static gantry_status points(loop *l, err *e) {
+  if (l->step && due(l, l->log_every)) TRY(log_point(l, e));
+  if (l->diverged) return GANTRY_OK;
+  if (due(l, l->sample_every)) TRY(sample_point(l, e));
+  for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
+    if (due(l, l->metric_every[k])) TRY(evaluate(l, k, e));
+  if (l->step && due(l, l->checkpoint_every)) TRY(checkpoint_point(l, e));
+  return GANTRY_OK;
+}
+
+static int64_t next_stop(const loop *l) {
+  int64_t next = l->r->total_steps;
+#define NEXT(every)                                                  \
+  do {                                                               \
+    int64_t n_ = (every) ? (l->step / (every) + 1) * (every) : next; \
+    if (n_ < next) next = n_;                                        \
+  } while (0)
+  NEXT(l->log_every);
+  NEXT(l->sample_every);
+  NEXT(l->checkpoint_every);
+  for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++) NEXT(l->metric_every[k]);
+#undef NEXT
+  if (l->o->stop_after > l->step && l->o->stop_after < next) next = l->o->stop_after;
+  return next;
+}
+
+static gantry_status prepare(loop *l, err *e) {
+  train_run *r = l->r;
+  const cfg_run *c = r->cfg;
+  l->log_every = period(r, c->log_every);
+  l->sample_every = period(r, c->sample_every);
+  l->checkpoint_every = period(r, c->checkpoint_every);
+  l->metric_every = ARENA_ARRAY(r->mem, int64_t, c->n_metrics + 1);
+  l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);
+  for (uint32_t k = 0; k < c->n_metrics; k++) {
+    const cfg_element *el = &c->metrics[k].el;
+    abi_plugin *p = abi_need(r->registry, GANTRY_KIND_METRIC, el->name, e);
+    if (!p || abi_open(p, e)) return err_wrap(e, "%s", el->path);
+    l->metrics[k] = (abi_element){.plugin = p->live, .values = el->values, .path = el->path, .id = el->id};
+    l->metric_every[k] = el->every.unit ? period(r, el->every) : r->total_steps;
+  }
+  eval_init(&l->eval, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, r->seed);
+  return GANTRY_OK;
+}
+
+static void facts(loop *l) {
+  train_run *r = l->r;
+  char key[65];
+  gantry_probe probe;
+  err ignored = {0}; /* the backend is open and at work: only its description would be missing */
+  exec_probe(r->backend->live->iface, r->backend->live->name, &probe, &ignored);
+  train_key(r, key);
+  fact(l, "train_key", "%s", key);
+  fact(l, "data", "%s", r->data->sha256);
+  fact(l, "params.g", "%lld", (long long)train_param_count(r, GANTRY_G));
+  fact(l, "params.d", "%lld", (long long)train_param_count(r, GANTRY_D));
+  fact(l, "memory.bytes", "%lld", (long long)exec_bytes(r->session));
+  fact(l, "device", "%s", probe.device);
+  fact(l, "libraries", "%s", probe.libraries);
+  for (uint32_t k = 0; k < r->programs.n; k++) {
+    char name[300];
+    snprintf(name, sizeof name, "graph.%s", r->programs.p[k].name);
+    fact(l, name, "%016llx", (unsigned long long)r->programs.p[k].hash);
+  }
+}
+
+static gantry_status train(loop *l, int *outcome, err *e) {
+  train_run *r = l->r;
+  if (!l->step) TRY(points(l, e));
+  while (l->step < r->total_steps && !l->diverged) {
+    int64_t n = next_stop(l) - l->step, begin = now_ns();
+    TRY(train_steps(r, l->step, n, e));
+    TRY(exec_sync(r->session, e));
+    int64_t took = now_ns() - begin;
+    l->train_ns += took;
+    l->chunk_ns += took;
+    l->chunk_steps += n;
+    l->step += n;
+    TRY(points(l, e));
+    int stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
+    if (stop && l->step < r->total_steps && !l->diverged) {
+      *outcome = TRAIN_STOPPED;
+      return checkpoint_point(l, e);
+    }
+  }
+  if (l->diverged) {
+    event(l, 1, "diverged", "a loss is not finite: training stopped here");
+    *outcome = TRAIN_DIVERGED;
+    return rec_flush(l->o->rec, e);
+  }
+  *outcome = TRAIN_DONE;
+  return rec_flush(l->o->rec, e);
+}
+
+gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome, err *e) {
+  loop l = {.r = r, .o = o};
+  buf warnings = {0};
+  gantry_status st = prepare(&l, e);
+  if (!st) st = train_load(r, o->dir, &l.step, &warnings, e);
+  if (!st) {
+    rec hello = {.type = REC_HELLO};
+    hello.u.hello.resumed_from = l.step < 0 ? 0 : l.step;
+    hello.u.hello.total_steps = r->total_steps;
+    rec_put(o->rec, &hello);
+    if (l.step < 0) l.step = 0;
+    if (warnings.n) {
+      event(&l, 2, "checkpoint_damaged", warnings.p);
+      log_line(LOG_WARN, "%s", warnings.p);
+    }
+    facts(&l);
+    st = train(&l, outcome, e);
+  }
+  buf_free(&warnings);
+  eval_free(&l.eval);
+  return st;
+}

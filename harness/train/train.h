@@ -1,0 +1,87 @@
+/* train.h - one run: its world, session, programs, and the loop that drives them from log point to log point.
+ *
+ * A method (method_gan.c, method_classifier.c) builds the programs of one step and says which of them a given step runs. Everything
+ * else here, and in eval/, knows only named states and programs. A run is resumed by loading its states: nothing else remembers. */
+#ifndef TRAIN_TRAIN_H
+#define TRAIN_TRAIN_H
+#include "abi/build.h"
+#include "config/config.h"
+#include "data/data.h"
+#include "exec/exec.h"
+#include "store/record.h"
+
+typedef struct train_program { /* one program of the method */
+  const char *name;
+  ir_graph *g;               /* kept until compiled */
+  uint64_t hash;             /* of the graph: part of the run's identity */
+  exec_program *exe;
+  const char **log;          /* names of logged scalars; their window sums are the state "log/<name>" f64 [n,3]: sum, count, non-finite */
+  uint32_t n_log;
+} train_program;
+
+typedef struct train_run train_run;
+typedef struct train_method {
+  const char *name;
+  /* Builds every program of a step against run->world (declaring states). */
+  gantry_status (*build)(train_run *r, err *e);
+  /* The programs of step k in order; returns how many (at most cap). A pure function of k. */
+  uint32_t (*step)(const train_run *r, int64_t k, uint32_t *list, uint32_t cap);
+} train_method;
+
+struct train_run {
+  const cfg_run *cfg;
+  abi_registry *registry;
+  const train_method *method;
+  arena *mem;
+  abi_world *world;
+  abi_element data_el, loss;
+  data_set *data;
+  VEC(train_program) programs;
+  exec_session *session;
+  abi_plugin *backend;
+  uint64_t seed;
+  int64_t total_steps;
+  uint32_t n_states;         /* states that training declared: what a checkpoint holds */
+  uint8_t trace;             /* adds every draw, input, loss and gradient as outputs of the programs */
+  void *method_state;        /* arena-owned */
+};
+
+/* world.c: opens the plugins and the data set, makes networks and hooks. device: "cpu". */
+gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e);
+void train_close(train_run *r);
+/* Opens the backend, compiles every program, runs the init program. */
+gantry_status train_start(train_run *r, err *e);
+/* sha256 of what can change the weights: train_json, seed, data content, graph hashes. */
+void train_key(const train_run *r, char hex[65]);
+/* Runs steps first .. first+n-1. */
+gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
+int64_t train_param_count(const train_run *r, uint32_t role);
+
+/* programs.c, for methods */
+abi_builder *train_program_begin(train_run *r, const char *name);
+/* Ends a program: counts its invocation, closes its log, stores bindings (old ones where keep is 0), records its graph. Frees the builder. */
+gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32_t mark, err *e);
+void train_log(abi_builder *b, const char *name, ir_id scalar);
+void train_trace(train_run *r, abi_builder *b, const char *name, ir_id v); /* an output in traces, else nothing */
+/* Reads and clears a program's log window: mean and count of non-finite values per name. */
+gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e);
+
+/* schedules.c: multiplier of a leaf from the experiment's schedules, as a graph over counters; 0 = none */
+ir_id train_schedule(void *run, abi_builder *b, const char *leaf);
+
+/* states.c: checkpoints */
+gantry_status train_save(train_run *r, const char *dir, int64_t step, int best, arena *a, const char **path, char sha[65], int64_t *bytes, err *e);
+/* *step = -1 if there is no checkpoint. */
+gantry_status train_load(train_run *r, const char *dir, int64_t *step, buf *warnings, err *e);
+
+/* loop.c */
+typedef struct train_loop_options { const char *dir; rec_writer *rec; uint32_t run; uint8_t smoke; volatile int *stop; int64_t stop_after; } train_loop_options;
+enum { TRAIN_DONE = 0, TRAIN_DIVERGED = 1, TRAIN_STOPPED = 2 };
+/* Resumes from the newest checkpoint in dir, trains to the end, logging, sampling, evaluating and saving on the way. */
+gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome, err *e);
+
+/* trace.c: steps 0 .. n-1 with every input, draw, loss, gradient and state before and after, as one safetensors file. */
+gantry_status train_trace_file(train_run *r, int64_t n, const char *path, err *e);
+
+extern const train_method train_method_gan;
+#endif

@@ -1,0 +1,123 @@
+/* world.c - from settings to a world: plugins opened, data read, networks and hooks made. See train.h. */
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "train/train.h"
+
+static gantry_status element(train_run *r, const cfg_element *c, uint32_t kind, abi_element *out, err *e) {
+  abi_plugin *p = abi_need(r->registry, kind, c->name, e);
+  if (!p || abi_open(p, e)) return err_wrap(e, "%s", c->path);
+  const char *dot = c->path ? strrchr(c->path, '.') : NULL;
+  *out = (abi_element){.plugin = p->live, .values = c->values, .path = c->path, .id = dot ? dot + 1 : c->path};
+  return GANTRY_OK;
+}
+
+static gantry_status find_network(abi_net *n, err *e) {
+  const gantry_arch *arch = n->arch.plugin->iface;
+  for (uint32_t k = 0; k < arch->n_nets; k++) {
+    const gantry_net *net = (const gantry_net *)(const void *)((const char *)arch->nets + (size_t)k * arch->net_stride);
+    if (net->role != n->role) continue;
+    n->index = k;
+    return GANTRY_OK;
+  }
+  return err_set(e, GANTRY_E_CONFIG, "%s: arch \"%s\" has no such network", n->arch.path, n->arch.plugin->name);
+}
+
+static gantry_status network(train_run *r, abi_net *n, uint32_t role, const char *scope, const cfg_net *c, err *e) {
+  *n = (abi_net){.role = role, .scope = scope, .has_ema = c->ema};
+  TRY(element(r, &c->arch, GANTRY_KIND_ARCH, &n->arch, e));
+  TRY(element(r, &c->optim, GANTRY_KIND_OPTIM, &n->optim, e));
+  const gantry_dataset_info *i = &r->data->info;
+  n->shape.data_rank = i->rank;
+  n->shape.size[0] = 1;
+  n->shape.size[1] = i->rank == 3 ? i->dims[0] : 1;
+  n->shape.size[2] = i->rank == 3 ? i->dims[1] : 1;
+  n->shape.channels = i->rank == 3 ? i->dims[2] : i->dims[0];
+  return find_network(n, e);
+}
+
+static int hook_order(const abi_regularizer *a, const abi_regularizer *b) {
+  uint32_t sa = ((const gantry_regularizer *)a->el.plugin->iface)->stage, sb = ((const gantry_regularizer *)b->el.plugin->iface)->stage;
+  return sa < sb ? -1 : sa > sb;
+}
+
+static gantry_status regularizers(train_run *r, err *e) {
+  const cfg_run *c = r->cfg;
+  abi_world *w = r->world;
+  w->regs = ARENA_ARRAY(r->mem, abi_regularizer, c->n_regs + 1);
+  for (uint32_t k = 0; k < c->n_regs; k++) {
+    abi_regularizer x = {.of = c->regs[k].of ? c->regs[k].of : 1u << GANTRY_D, .every = 1};
+    TRY(element(r, &c->regs[k], GANTRY_KIND_REGULARIZER, &x.el, e));
+    if (c->regs[k].every.unit) x.every = (uint32_t)cfg_steps(c, c->regs[k].every, r->data->count, r->total_steps);
+    uint32_t at = w->n_regs++; /* stable insertion: config already sorted by order, then id */
+    for (; at > 0 && hook_order(&x, &w->regs[at - 1]) < 0; at--) w->regs[at] = w->regs[at - 1];
+    w->regs[at] = x;
+  }
+  return GANTRY_OK;
+}
+
+gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e) {
+  train_run *r = mem_alloc(sizeof *r);
+  r->mem = arena_new();
+  r->cfg = cfg;
+  r->registry = reg;
+  r->seed = seed;
+  r->trace = trace != 0;
+  r->method = &train_method_gan;
+  r->world = abi_world_new();
+  r->world->schedule = train_schedule;
+  r->world->user = r;
+  if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, cfg->split, cfg->limit, cfg->range, &r->data, e) ||
+      data_arrays(r->data, r->world, e) || element(r, &cfg->loss, GANTRY_KIND_LOSS, &r->loss, e))
+    goto failed;
+  r->total_steps = cfg_total_steps(cfg, r->data->count);
+  if (r->data->count < cfg->batch) {
+    err_set(e, GANTRY_E_CONFIG, "train.batch is %lld but the data set has only %lld samples", (long long)cfg->batch, (long long)r->data->count);
+    goto failed;
+  }
+  r->world->nets = ARENA_ARRAY(r->mem, abi_net, 3);
+  if (network(r, &r->world->nets[0], GANTRY_G, "g", &cfg->g, e) || network(r, &r->world->nets[1], GANTRY_D, "d", &cfg->d, e)) goto failed;
+  r->world->n_nets = 2;
+  if (regularizers(r, e) || r->method->build(r, e)) goto failed;
+  r->n_states = r->world->states.n;
+  *out = r;
+  return GANTRY_OK;
+failed:
+  train_close(r);
+  return e->code;
+}
+
+void train_close(train_run *r) {
+  if (!r) return;
+  for (uint32_t k = 0; k < r->programs.n; k++) ir_free(r->programs.p[k].g);
+  free(r->programs.p);
+  exec_close(r->session);
+  abi_world_free(r->world);
+  data_close(r->data);
+  arena_free(r->mem);
+  free(r);
+}
+
+void train_key(const train_run *r, char hex[65]) {
+  sha *h = sha_new();
+  sha_put(h, r->cfg->train_json, strlen(r->cfg->train_json) + 1);
+  sha_put(h, r->data->sha256, 64);
+  sha_put(h, &r->seed, sizeof r->seed);
+  for (uint32_t k = 0; k < r->programs.n; k++) {
+    sha_put(h, r->programs.p[k].name, strlen(r->programs.p[k].name) + 1);
+    sha_put(h, &r->programs.p[k].hash, sizeof r->programs.p[k].hash);
+  }
+  sha_end(h, hex);
+}
+
+int64_t train_param_count(const train_run *r, uint32_t role) {
+  int64_t n = 0;
+  for (uint32_t k = 0; k < r->world->states.n; k++) {
+    const abi_state *s = &r->world->states.p[k];
+    if (s->role != GANTRY_ROLE_PARAM || s->net != role || !strncmp(s->name, "ema/", 4)) continue;
+    int64_t m = 1;
+    for (uint32_t j = 0; j < s->rank; j++) m *= s->dims[j];
+    n += m;
+  }
+  return n;
+}

@@ -1,0 +1,10 @@
+/* nn.h - everything in nn/: compositions of operations, compiled into the plugin. */
+#ifndef GANTRY_NN_H
+#define GANTRY_NN_H
+#include <gantry/nn/activation.h>
+#include <gantry/nn/layers.h>
+#include <gantry/nn/noise.h>
+#include <gantry/nn/norm.h>
+#include <gantry/nn/random.h>
+#include <gantry/nn/resample.h>
+#endif

@@ -1,0 +1,33 @@
+/* nn/activation.h - activations and the stable scalar functions that losses are made of. */
+#ifndef GANTRY_NN_ACTIVATION_H
+#define GANTRY_NN_ACTIVATION_H
+#include <gantry/ops.h>
+
+static inline gantry_t gan_relu(gantry_ctx *cx, gantry_t x) { gantry_t z = gan_const_like(cx, x, 0); return gan_where(cx, gan_gt(cx, x, z), x, z); }
+static inline gantry_t gan_leaky_relu(gantry_ctx *cx, gantry_t x, double slope) { return gan_where(cx, gan_gt(cx, x, gan_const_like(cx, x, 0)), x, gan_mul_k(cx, x, slope)); }
+/* log(1 + e^x) without overflow or cancellation: with t = max(x, 0) held constant, log1p(expm1(-t) + e^(x-t)) + t. The maximum has a kink
+ * at 0 that the sum does not have, so no gradient passes it; first and second derivatives are the sigmoid's, exactly. */
+static inline gantry_t gan_softplus(gantry_ctx *cx, gantry_t x) {
+  gantry_t t = gan_max(cx, gan_stop(cx, x), gan_const_like(cx, x, 0));
+  return gan_add(cx, gan_log1p(cx, gan_add(cx, gan_expm1(cx, gan_neg(cx, t)), gan_exp(cx, gan_sub(cx, x, t)))), t);
+}
+static inline gantry_t gan_swish(gantry_ctx *cx, gantry_t x) { return gan_mul(cx, x, gan_sigmoid(cx, x)); }
+/* Euclidean norm of each sample, [n], with a finite (zero) gradient where the sample is all zero. */
+static inline gantry_t gan_safe_row_norm(gantry_ctx *cx, gantry_t a) {
+  gantry_t q = gan_row_sum(cx, gan_square(cx, a)), zero = gan_const_like(cx, q, 0), positive = gan_gt(cx, q, zero);
+  return gan_where(cx, positive, gan_sqrt(cx, gan_where(cx, positive, q, gan_const_like(cx, q, 1))), zero);
+}
+enum { GAN_ACT_RELU = 0, GAN_ACT_LEAKY_RELU = 1, GAN_ACT_TANH = 2, GAN_ACT_SIGMOID = 3, GAN_ACT_SWISH = 4, GAN_ACT_NONE = 5 };
+#define GAN_ACT_CHOICES "relu", "leaky_relu", "tanh", "sigmoid", "swish", "none", NULL
+/* One of GAN_ACT_*; slope is leaky ReLU's. */
+static inline gantry_t gan_activate(gantry_ctx *cx, gantry_t x, int64_t kind, double slope) {
+  switch (kind) {
+    case GAN_ACT_RELU: return gan_relu(cx, x);
+    case GAN_ACT_LEAKY_RELU: return gan_leaky_relu(cx, x, slope);
+    case GAN_ACT_TANH: return gan_tanh(cx, x);
+    case GAN_ACT_SIGMOID: return gan_sigmoid(cx, x);
+    case GAN_ACT_SWISH: return gan_swish(cx, x);
+    default: return x;
+  }
+}
+#endif
