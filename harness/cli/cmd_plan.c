@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/open.h"
 #include "sched/sched.h"
 #include "store/layout.h"
-
-int cmd_plan(int argc, char **argv);
 
 static const char *bytes_text(arena *a, const char *s) {
   double v = s ? strtod(s, NULL) : 0;
@@ -44,12 +44,13 @@ static void print_cells(const cfg_experiment *x, const sched_plan *p, int how, a
 }
 
 int cmd_plan(int argc, char **argv) {
-  const char *out = NULL;
-  cli_list set = {0}, only = {0}, files = {0}, roots = {0}, rest;
-  uint8_t json = 0;
-  const cli_flag flags[] = {
-    {"out", FLAG_TEXT, &out, "DIR", "the folder whose database says what is done"}, {"set", FLAG_LIST, &set, "PATH=VALUE", "as in run"}, {"only", FLAG_LIST, &only, "AXIS=LABEL", "as in run"},
-    {"plugin", FLAG_LIST, &files, "FILE", "as in run"}, {"plugin-path", FLAG_LIST, &roots, "DIR", "as in run"}, {"json", FLAG_ON, &json, NULL, "as JSON"}};
+  enum { OUT, JSON, OPEN, N = OPEN + OPEN_N };
+  flag f[N] = {[OUT] = {.name = "--out", .value = "DIR", .help = "the folder whose database says what is done", .type = FLAG_TEXT}, [JSON] = {.name = "--json", .help = "as JSON", .type = FLAG_BOOL}, OPEN_FLAGS};
+  const flag *files = &f[OPEN + OPEN_PLUGIN], *roots = &f[OPEN + OPEN_PLUGIN_PATH];
+  const char *words[8];
+  uint32_t n_words, n = 0;
+  int code = cli_parse(argc, argv, "gantry plan EXP.json [--out DIR] [--json]", f, N, 1, words, 8, &n_words);
+  if (code >= 0) return code;
   arena *a = arena_new();
   err e = {0};
   char self[4096];
@@ -57,28 +58,22 @@ int cmd_plan(int argc, char **argv) {
   abi_registry *reg = NULL;
   db *d = NULL;
   sched_plan p;
-  int code = cli_flags(argc, argv, flags, sizeof flags / sizeof *flags, "EXP.json [flags]", "Checks the experiment, builds every cell's programs and says what a run would do. Nothing is trained or written.", a, &rest);
-  if (code >= 0 || (code = cli_want(&rest, 1, "plan", "one experiment file"))) {
-    arena_free(a);
-    return code;
-  }
-  const char *db_path = layout_db(a, out);
-  const char **extra = ARENA_ARRAY(a, const char *, 2 * (files.n + roots.n) + 1);
-  uint32_t n = 0;
-  for (uint32_t k = 0; k < files.n; k++) extra[n++] = "--plugin", extra[n++] = files.p[k];
-  for (uint32_t k = 0; k < roots.n; k++) extra[n++] = "--plugin-path", extra[n++] = roots.p[k];
-  sched_options o = {.exe = proc_self(self, sizeof self), .out = layout_out(a, out), .extra = extra};
-  if (!(reg = cli_registry(a, &files, &roots, &e))) goto done;
-  if (cfg_load(rest.p[0], reg, &(cfg_options){.set = set.p, .n_set = set.n, .only = only.p, .n_only = only.n}, &x, &e)) goto done;
+  code = EXIT_OK;
+  const char **extra = ARENA_ARRAY(a, const char *, 2 * (files->n_list + roots->n_list) + 1);
+  for (uint32_t k = 0; k < files->n_list; k++) extra[n++] = "--plugin", extra[n++] = files->list[k];
+  for (uint32_t k = 0; k < roots->n_list; k++) extra[n++] = "--plugin-path", extra[n++] = roots->list[k];
+  sched_options o = {.exe = proc_self(self, sizeof self), .out = layout_out(a, f[OUT].text), .extra = extra};
+  if (!(reg = open_registry(a, f + OPEN, &e))) goto done;
+  if (open_experiment(words[0], reg, f + OPEN, 0, &x, &e)) goto done;
   for (const char *const *w = x->warnings; *w; w++) log_line(LOG_WARN, "%s", *w);
-  if (file_exists(db_path) && cli_db(a, out, &d, &e)) goto done;
+  if (file_exists(layout_db(a, f[OUT].text)) && cli_db(a, f[OUT].text, &d, &e)) goto done;
   if (sched_plan_make(x, reg, &o, d, 0, a, &p, &e)) goto done;
-  print_cells(x, &p, json ? PRINT_JSON : PRINT_TEXT, a);
-  if (!json)
+  print_cells(x, &p, f[JSON].on ? PRINT_JSON : PRINT_TEXT, a);
+  if (!f[JSON].on)
     printf("%u cells, %u seeds: %u runs; %u done, %u evaluate, %u continue, %u train, %u retry, %u failed\n", x->n_cells, x->n_seeds, p.n - p.count[SCHED_SAME], p.count[SCHED_DONE], p.count[SCHED_EVALUATE], p.count[SCHED_CONTINUE],
            p.count[SCHED_TRAIN], p.count[SCHED_RETRY], p.count[SCHED_FAILED]);
 done:
-  if (e.code) code = cli_fail(&e);
+  if (e.code) code = flags_error("plan", &e);
   db_close(d);
   cfg_free(x);
   abi_registry_close(reg);

@@ -7,28 +7,12 @@
 #include "report/model.h"
 #include "store/layout.h"
 
-int cli_code(gantry_status st) {
-  switch (st) {
-    case GANTRY_OK: return CLI_OK;
-    case GANTRY_E_CONFIG:
-    case GANTRY_E_INVALID:
-    case GANTRY_E_SHAPE:
-    case GANTRY_E_DTYPE:
-    case GANTRY_E_UNSUPPORTED: return CLI_USAGE;
-    case GANTRY_E_INTERNAL: return CLI_CRASH;
-    case GANTRY_E_CANCELLED: return CLI_STOPPED;
-    default: return CLI_RESOURCE;
-  }
-}
-
-int cli_fail(const err *e) {
-  fprintf(stderr, "gantry: %s\n", e->msg);
-  return cli_code(e->code);
-}
-
-abi_registry *cli_registry(arena *a, const cli_list *files, const cli_list *roots, err *e) {
-  abi_sources s = abi_default_sources(a, files ? files->p : NULL, files ? files->n : 0, roots ? roots->p : NULL, roots ? roots->n : 0);
-  return abi_registry_open(&s, e);
+int cli_parse(int argc, char **argv, const char *usage, flag *f, uint32_t n, int want, const char **words, uint32_t cap, uint32_t *n_words) {
+  int rc = flags_parse(argc, argv, usage, f, n, words, cap, n_words);
+  if (rc) return rc < 0 ? EXIT_OK : rc;
+  if (want >= 0 ? *n_words == (uint32_t)want : *n_words >= (uint32_t)-want) return -1;
+  fprintf(stderr, "gantry %s: usage: %s\n", argv[0], usage);
+  return EXIT_USAGE;
 }
 
 gantry_status cli_db(arena *a, const char *given, db **out, err *e) { return db_open_read(layout_db(a, given), out, e); }

@@ -1,93 +1,98 @@
-/* flags.c - reading the command line of a command. See cli.h. */
+/* flags.c - see flags.h. */
+#include "cli/flags.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/cli.h"
+#include "abi/registry.h"
 
-static void print_help(const char *command, const cli_flag *f, uint32_t n, const char *usage, const char *about) {
-  printf("gantry %s %s\n\n%s\n", command, usage, about);
-  if (n) printf("\n");
+void flags_help(const char *usage, const flag *flags, uint32_t n) {
+  printf("usage: %s\n", usage);
   for (uint32_t k = 0; k < n; k++) {
     char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", f[k].name, f[k].value ? " " : "", f[k].value ? f[k].value : "");
-    printf("  %-24s %s\n", left, f[k].help);
+    snprintf(left, sizeof left, "%s%s%s", flags[k].name, flags[k].value ? " " : "", flags[k].value ? flags[k].value : "");
+    printf("  %-28s %s\n", left, flags[k].help);
   }
 }
 
-static void push(cli_list *l, arena *a, const char *s) {
-  const char **p = ARENA_ARRAY(a, const char *, l->n + 1);
-  for (uint32_t k = 0; k < l->n; k++) p[k] = l->p[k];
-  p[l->n++] = s;
-  l->p = p;
+static int complain(const char *command, const char *fmt, const char *a, const char *b) {
+  fprintf(stderr, "gantry %s: ", command);
+  fprintf(stderr, fmt, a, b);
+  fprintf(stderr, " (see gantry %s --help)\n", command);
+  return EXIT_USAGE;
 }
 
-static int unknown(const char *command, const cli_flag *f, uint32_t n, const char *name) {
-  const char **names = mem_alloc(sizeof *names * (n + 1));
-  for (uint32_t k = 0; k < n; k++) names[k] = f[k].name;
-  const char *near = abi_nearest(name, names, n);
-  fprintf(stderr, "gantry %s: unknown flag --%s", command, name);
-  if (near) fprintf(stderr, " (did you mean --%s?)", near);
-  fprintf(stderr, "; `gantry help %s` lists them\n", command);
-  free(names);
-  return CLI_USAGE;
-}
-
-static int store(const char *command, const cli_flag *f, const char *value, arena *a) {
+static int store(flag *f, const char *command, const char *value) {
   char *end;
-  switch (f->kind) {
-    case FLAG_TEXT: *(const char **)f->dst = value; return -1;
-    case FLAG_LIST: push(f->dst, a, value); return -1;
-    default:
+  f->on = 1;
+  switch (f->type) {
+    case FLAG_TEXT: f->text = value; return 0;
+    case FLAG_INT:
       errno = 0;
-      *(int64_t *)f->dst = strtoll(value, &end, 10);
-      if (!errno && *value && !*end && *(int64_t *)f->dst >= 0) return -1;
-      fprintf(stderr, "gantry %s: --%s needs a whole number, not \"%s\"\n", command, f->name, value);
-      return CLI_USAGE;
+      f->number = strtoll(value, &end, 10);
+      if (end == value || *end || errno) return complain(command, "%s takes a whole number, not \"%s\"", f->name, value);
+      return 0;
+    case FLAG_LIST:
+      if (f->n_list == sizeof f->list / sizeof *f->list) return complain(command, "%s is given too often%s", f->name, "");
+      f->list[f->n_list++] = value;
+      return 0;
+    default: return 0;
   }
 }
 
-int cli_flags(int argc, char **argv, const cli_flag *flags, uint32_t n, const char *usage, const char *about, arena *a, cli_list *rest) {
-  *rest = (cli_list){0};
+static int unknown(const char *command, const char *word, const flag *flags, uint32_t n) {
+  const char *names[64];
+  uint32_t m = n < 64 ? n : 64;
+  for (uint32_t k = 0; k < m; k++) names[k] = flags[k].name;
+  const char *near = abi_nearest(word, names, m);
+  return near ? complain(command, "unknown option %s (did you mean %s?)", word, near) : complain(command, "unknown option %s%s", word, "");
+}
+
+int flags_parse(int argc, char **argv, const char *usage, flag *flags, uint32_t n, const char **words, uint32_t cap, uint32_t *n_words) {
+  const char *command = argv[0];
+  int only_words = 0;
+  *n_words = 0;
   for (int i = 1; i < argc; i++) {
-    const char *s = argv[i];
-    if (!strcmp(s, "-o")) s = "--output";
-    if (!strcmp(s, "--help") || !strcmp(s, "-h")) return print_help(argv[0], flags, n, usage, about), 0;
-    if (!strcmp(s, "--")) {
-      while (++i < argc) push(rest, a, argv[i]);
-      break;
-    }
-    if (s[0] != '-' || !s[1]) {
-      push(rest, a, s);
+    const char *w = argv[i];
+    if (only_words || w[0] != '-' || !w[1]) {
+      if (*n_words + 1 >= cap) return complain(command, "too many words: \"%s\"%s", w, "");
+      words[(*n_words)++] = w;
       continue;
     }
-    if (s[1] != '-') {
-      fprintf(stderr, "gantry %s: flags are written with two dashes, not %s\n", argv[0], s);
-      return CLI_USAGE;
-    }
-    const char *eq = strchr(s, '=');
-    char *name = arena_strn(a, s + 2, eq ? (size_t)(eq - s - 2) : strlen(s + 2));
-    const cli_flag *f = NULL;
-    for (uint32_t k = 0; k < n; k++)
-      if (!strcmp(flags[k].name, name)) f = &flags[k];
-    if (!f) return unknown(argv[0], flags, n, name);
-    if (f->kind == FLAG_ON) {
-      *(uint8_t *)f->dst = 1;
+    if (!strcmp(w, "--")) {
+      only_words = 1;
       continue;
     }
-    const char *value = eq ? eq + 1 : i + 1 < argc ? argv[++i] : NULL;
-    if (!value) {
-      fprintf(stderr, "gantry %s: --%s needs a value: %s\n", argv[0], name, f->value);
-      return CLI_USAGE;
+    if (!strcmp(w, "--help")) {
+      flags_help(usage, flags, n);
+      return -1;
     }
-    int rc = store(argv[0], f, value, a);
-    if (rc >= 0) return rc;
+    size_t len = strcspn(w, "=");
+    flag *f = NULL;
+    for (uint32_t k = 0; k < n && !f; k++)
+      if ((strlen(flags[k].name) == len && !strncmp(flags[k].name, w, len)) || (!strcmp(flags[k].name, "--output") && !strcmp(w, "-o"))) f = &flags[k];
+    if (!f) return unknown(command, w, flags, n);
+    const char *value = w[len] ? w + len + 1 : NULL;
+    if (f->type == FLAG_BOOL && value) return complain(command, "%s takes no value%s", f->name, "");
+    if (f->type != FLAG_BOOL && !value && !(value = i + 1 < argc ? argv[++i] : NULL)) return complain(command, "%s needs a value: %s", f->name, f->value ? f->value : "");
+    int rc = store(f, command, value ? value : "");
+    if (rc) return rc;
   }
-  return -1;
+  words[*n_words] = NULL;
+  return EXIT_OK;
 }
 
-int cli_want(const cli_list *rest, int want, const char *command, const char *what) {
-  if (want >= 0 ? rest->n == (uint32_t)want : rest->n >= (uint32_t)-want) return 0;
-  fprintf(stderr, "gantry %s: needs %s; `gantry help %s` says more\n", command, what, command);
-  return CLI_USAGE;
+int flags_error(const char *command, const err *e) {
+  fprintf(stderr, "gantry %s: %s\n", command, e->msg);
+  switch (e->code) {
+    case GANTRY_E_CONFIG:
+    case GANTRY_E_SHAPE:
+    case GANTRY_E_UNSUPPORTED: return EXIT_USAGE;
+    case GANTRY_E_NOMEM:
+    case GANTRY_E_DEVICE: return EXIT_RESOURCES;
+    case GANTRY_E_INVALID:
+    case GANTRY_E_DTYPE: return EXIT_PLUGIN;
+    default: return EXIT_FAILED;
+  }
 }

@@ -1,49 +1,49 @@
-/* main.c - `gantry COMMAND ...`: the table of commands and the help. */
+/* main.c - finds the command. */
 #include <stdio.h>
 #include <string.h>
 
 #include "abi/registry.h"
-#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
 
-#define CMD(name, help) int cmd_##name(int argc, char **argv);
-#include "cli/commands.def"
-#undef CMD
-
-typedef struct command { const char *name; int (*fn)(int, char **); const char *help; } command;
+typedef struct command { const char *name; int hidden; const char *help; int (*run)(int, char **); } command;
 static const command commands[] = {
-#define CMD(name, help) {#name, cmd_##name, help},
+#define COMMAND(name, hidden, help) {#name, hidden, help, cmd_##name},
 #include "cli/commands.def"
-#undef CMD
+#undef COMMAND
 };
-enum { N = sizeof commands / sizeof *commands };
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static int help(FILE *to) {
-  fprintf(to, "gantry - experiments with generative adversarial networks\n\n");
-  for (int k = 0; k < N; k++) fprintf(to, "  %-12s %s\n", commands[k].name, commands[k].help);
-  fprintf(to, "\n`gantry help COMMAND` or `gantry COMMAND --help` says more.\n");
-  return to == stdout ? 0 : CLI_USAGE;
+  fprintf(to, "gantry - GAN experiments as grids: plugins describe, the host compiles\n\n");
+  for (uint32_t k = 0; k < N_COMMANDS; k++)
+    if (!commands[k].hidden) fprintf(to, "  gantry %-12s %s\n", commands[k].name, commands[k].help);
+  fprintf(to, "\n`gantry COMMAND --help` lists a command's options.\n");
+  return to == stdout ? EXIT_OK : EXIT_USAGE;
 }
 
-static const command *find(const char *name) {
-  const char *names[N];
-  for (int k = 0; k < N; k++) {
-    names[k] = commands[k].name;
-    if (!strcmp(names[k], name)) return &commands[k];
-  }
-  const char *near = abi_nearest(name, names, N);
+static int run(const char *name, int argc, char **argv) {
+  for (uint32_t k = 0; k < N_COMMANDS; k++)
+    if (!strcmp(commands[k].name, name)) return commands[k].run(argc, argv);
+  const char *names[N_COMMANDS];
+  for (uint32_t k = 0; k < N_COMMANDS; k++) names[k] = commands[k].name;
+  const char *near = abi_nearest(name, names, N_COMMANDS);
   fprintf(stderr, "gantry: there is no command \"%s\"", name);
   if (near) fprintf(stderr, " (did you mean \"%s\"?)", near);
   fprintf(stderr, "; `gantry help` lists them\n");
-  return NULL;
+  return EXIT_USAGE;
 }
 
 int main(int argc, char **argv) {
   if (argc < 2) return help(stderr);
-  if (!strcmp(argv[1], "--version")) return printf("gantry 0.1.0 (plugin ABI %d.%d)\n", GANTRY_ABI_MAJOR, GANTRY_ABI_MINOR), 0;
-  int asks = !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h");
-  if (asks && argc < 3) return help(stdout);
-  const command *c = find(argv[asks ? 2 : 1]);
-  if (!c) return CLI_USAGE;
-  char *ask_help[] = {argv[asks ? 2 : 1], (char *)(uintptr_t) "--help", NULL};
-  return asks ? c->fn(2, ask_help) : c->fn(argc - 1, argv + 1);
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || (!strcmp(argv[1], "help") && argc < 3)) return help(stdout);
+  if (!strcmp(argv[1], "--version")) {
+    printf("gantry 0.1.0, plugin ABI %d.%d\n", GANTRY_ABI_MAJOR, GANTRY_ABI_MINOR);
+    return EXIT_OK;
+  }
+  if (!strcmp(argv[1], "help")) {
+    char *with_help[] = {argv[2], "--help", NULL};
+    return run(argv[2], 2, with_help);
+  }
+  return run(argv[1], argc - 1, argv + 1);
 }

@@ -72,6 +72,12 @@ exec_session *exec_open(const gantry_backend *iface, const char *name, int devic
   return s;
 }
 
+gantry_status exec_probe(const gantry_backend *iface, const char *name, gantry_probe *out, err *e) {
+  exec_session s = {.device = {.cx = {&device_host}}, .name = name};
+  *out = (gantry_probe){.struct_size = sizeof *out};
+  return device_status(&s, iface->probe(&s.device.cx, out), e);
+}
+
 void exec_close(exec_session *s) {
   if (!s) return;
   for (uint32_t k = 0; k < s->programs.n; k++) {
@@ -160,6 +166,9 @@ static gantry_status bind_and_compile(exec_session *s, exec_program *p, err *e) 
     st = exec_tensor_make(s, names[k].name, names[k].dtype, names[k].rank, names[k].dims, e);
     if (!st) bound[names[k].buffer] = find(s, names[k].name)->buffer;
   }
+  const plan_constant *constants;
+  uint32_t n_constants = plan_constants(p->plan, &constants);
+  for (uint32_t k = 0; k < n_constants && !st; k++) st = exec_write(s, constants[k].name, constants[k].data, constants[k].bytes, e);
   if (!st) st = device_status(s, s->backend->compile(&s->device.cx, s->self, prog, bound, &p->exe), e);
   free(bound);
   return st;

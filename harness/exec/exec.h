@@ -15,6 +15,8 @@ typedef struct exec_program exec_program;
 /* iface comes from a loaded backend plugin; name is for messages. */
 exec_session *exec_open(const gantry_backend *iface, const char *name, int device, int threads, err *e);
 void exec_close(exec_session *s);
+/* What the backend says of this machine, without opening it. */
+gantry_status exec_probe(const gantry_backend *iface, const char *name, gantry_probe *out, err *e);
 
 typedef struct exec_tensor { const char *name; uint32_t dtype, rank; int64_t dims[GANTRY_MAX_RANK]; int64_t bytes; void *buffer; } exec_tensor;
 /* Makes a zero-filled tensor; an existing one of the same type and shape is returned as it is, another shape is an error. */

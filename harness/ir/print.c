@@ -14,17 +14,18 @@ static void print_lower(buf *b, const char *s) {
   for (; *s; s++) buf_putc(b, (char)tolower((unsigned char)*s));
 }
 
-/* 17 digits only where fewer would name another number. */
-static void print_number(buf *b, double v) {
+/* As few digits as name this number of its type. */
+static void print_number(buf *b, uint32_t dtype, double v) {
   char text[40];
   for (int digits = 6; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, v);
-    if (strtod(text, NULL) == v) break;
+    double back = strtod(text, NULL);
+    if ((dtype == GANTRY_F32 ? (double)(float)back : back) == v) break;
   }
   buf_puts(b, v != v ? "nan" : text);
 }
 
-static void print_attr(const ir_graph *g, const ir_attr *a, buf *b) {
+static void print_attr(const ir_graph *g, const ir_node *n, const ir_attr *a, buf *b) {
   const int64_t *nums = g->nums.p + a->off;
   int kind = ir_attr_kind(a->key), list = kind == IR_ATTR_INTS || a->n > 1;
   enum { SHOWN = 8 };
@@ -51,7 +52,7 @@ static void print_attr(const ir_graph *g, const ir_attr *a, buf *b) {
     else {
       double v;
       memcpy(&v, &nums[k], sizeof v);
-      print_number(b, v);
+      print_number(b, n->op == GANTRY_OP_CONST ? n->dtype : GANTRY_F64, v);
     }
   }
   if (a->n > SHOWN) buf_printf(b, ",... %u numbers", a->n);
@@ -72,7 +73,7 @@ void ir_print(const ir_graph *g, buf *b) {
     ir_print_shape(g, id, b);
     for (uint32_t k = 0; k < n->n_in; k++) buf_printf(b, " %%%u", ir_in(g, id, k));
     for (uint32_t k = 0; k < n->n_attr; k++)
-      if (!is_shape(g->attrs.p[n->attr_off + k].key)) print_attr(g, &g->attrs.p[n->attr_off + k], b);
+      if (!is_shape(g->attrs.p[n->attr_off + k].key)) print_attr(g, n, &g->attrs.p[n->attr_off + k], b);
     if (n->label) buf_printf(b, "  ; %s", ir_name(g, n->label));
     buf_putc(b, '\n');
   }

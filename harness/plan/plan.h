@@ -21,6 +21,10 @@ const gantry_program *plan_program(const plan *p);
 typedef struct plan_named { const char *name; uint32_t dtype, rank; int64_t dims[GANTRY_MAX_RANK]; uint32_t buffer; uint8_t is_output; } plan_named;
 uint32_t plan_names(const plan *p, const plan_named **out);
 
+/* Array constants of the graph: named buffers whose contents the session uploads once. */
+typedef struct plan_constant { const char *name; const void *data; int64_t bytes; } plan_constant;
+uint32_t plan_constants(const plan *p, const plan_constant **out);
+
 typedef struct plan_stats { uint32_t kernels, libs, copies; int64_t workspace_bytes, sum_of_temporaries, bytes_moved; double flops; } plan_stats;
 void plan_get_stats(const plan *p, plan_stats *out);
 

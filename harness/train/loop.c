@@ -222,9 +222,9 @@ static gantry_status prepare(loop *l, err *e) {
 static void facts(loop *l) {
   train_run *r = l->r;
   char key[65];
-  gantry_probe probe = {.struct_size = sizeof probe};
-  gantry_ctx none = {&abi_host};
-  ((const gantry_backend *)r->backend->live->iface)->probe(&none, &probe);
+  gantry_probe probe;
+  err ignored = {0}; /* the backend is open and at work: only its description would be missing */
+  exec_probe(r->backend->live->iface, r->backend->live->name, &probe, &ignored);
   train_key(r, key);
   fact(l, "train_key", "%s", key);
   fact(l, "data", "%s", r->data->sha256);

@@ -1,0 +1,131 @@
+/* cmd_worker.c - one run in a process of its own: what the parent of `gantry run` starts. Not for typing.
+ *
+ *   gantry worker --config FILE --seed N --dir DIR [--fd N] [--plugin FILE]... [--plugin-path DIR]... [--stop-after N]
+ *   gantry worker --probe --config FILE --seed N [--fd N]      says what the run is (key, parameters, memory) and trains nothing
+ *
+ * Records go to the descriptor; standard error is the run's log. SIGTERM: checkpoint, then exit 75. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "train/train.h"
+
+static volatile int stop_requested;
+
+static void on_signal(int number) {
+  (void)number;
+  stop_requested = 1;
+}
+
+static void fact(rec_writer *w, const char *key, const char *value) {
+  rec r = {.type = REC_FACT};
+  r.u.fact.key = key;
+  r.u.fact.value = value;
+  rec_put(w, &r);
+}
+
+static void done(rec_writer *w, int64_t step, const char *status, const err *e) {
+  static const char *const classes[] = {"", "plugin", "shape", "dtype", "unsupported", "config", "io", "memory", "device", "internal", "cancelled"};
+  rec r = {.type = REC_DONE, .step = step};
+  err ignored = {0};
+  r.u.done.status = status;
+  r.u.done.error_class = e && e->code > 0 && e->code <= GANTRY_E_CANCELLED ? classes[e->code] : "";
+  r.u.done.text = e ? e->msg : "";
+  rec_put(w, &r);
+  rec_flush(w, &ignored); /* if the parent is gone, nobody is left to be told */
+}
+
+/* Bytes of states, inputs and data: known without a backend. */
+static int64_t bytes_of_states(const train_run *r) {
+  int64_t n = r->data->sample_bytes * r->data->count;
+  for (uint32_t k = 0; k < r->world->states.n; k++) {
+    const abi_state *s = &r->world->states.p[k];
+    int64_t m = ir_dtype_size(s->dtype);
+    for (uint32_t j = 0; j < s->rank; j++) m *= s->dims[j];
+    n += m;
+  }
+  return n;
+}
+
+static gantry_status probe(train_run *r, rec_writer *w, err *e) {
+  char key[65], text[32];
+  train_key(r, key);
+  fact(w, "train_key", key);
+  fact(w, "data", r->data->sha256);
+  snprintf(text, sizeof text, "%lld", (long long)train_param_count(r, GANTRY_G));
+  fact(w, "params.g", text);
+  snprintf(text, sizeof text, "%lld", (long long)train_param_count(r, GANTRY_D));
+  fact(w, "params.d", text);
+  snprintf(text, sizeof text, "%lld", (long long)r->total_steps);
+  fact(w, "steps.total", text);
+  snprintf(text, sizeof text, "%lld", (long long)bytes_of_states(r));
+  fact(w, "memory.bytes", text);
+  for (uint32_t k = 0; k < r->programs.n; k++) {
+    char name[300];
+    snprintf(name, sizeof name, "graph.%s", r->programs.p[k].name);
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)r->programs.p[k].hash);
+    fact(w, name, text);
+  }
+  return rec_flush(w, e);
+}
+
+static gantry_status load_config(const char *path, abi_registry *reg, cfg_run **out, arena *a, err *e) {
+  buf text = {0};
+  gantry_status st = file_read(path, &text, 64 << 20, e);
+  if (!st) st = cfg_run_parse(text.p, reg, path_dir(a, path), out, e);
+  buf_free(&text);
+  return st;
+}
+
+int cmd_worker(int argc, char **argv) {
+  enum { CONFIG, SEED, DIR, FD, PROBE, PLUGIN, PLUGIN_PATH, STOP_AFTER, N };
+  flag f[N] = {
+    [CONFIG] = {.name = "--config", .value = "FILE", .help = "resolved settings of the run", .type = FLAG_TEXT},
+    [SEED] = {.name = "--seed", .value = "N", .help = "the run's seed", .type = FLAG_INT},
+    [DIR] = {.name = "--dir", .value = "DIR", .help = "the run's folder", .type = FLAG_TEXT},
+    [FD] = {.name = "--fd", .value = "N", .help = "descriptor that records are written to", .type = FLAG_INT},
+    [PROBE] = {.name = "--probe", .help = "say what the run is and stop", .type = FLAG_BOOL},
+    [PLUGIN] = {.name = "--plugin", .value = "FILE", .help = "a plugin file", .type = FLAG_LIST},
+    [PLUGIN_PATH] = {.name = "--plugin-path", .value = "DIR", .help = "a root of plugin folders", .type = FLAG_LIST},
+    [STOP_AFTER] = {.name = "--stop-after", .value = "N", .help = "checkpoint and stop at this step", .type = FLAG_INT}};
+  const char *words[2];
+  uint32_t n_words;
+  int rc = flags_parse(argc, argv, "gantry worker --config FILE --seed N --dir DIR", f, N, words, 2, &n_words);
+  if (rc) return rc < 0 ? EXIT_OK : rc;
+  if (!f[CONFIG].on || (!f[PROBE].on && !f[DIR].on)) {
+    fprintf(stderr, "gantry worker: --config and --dir are needed; `gantry run` is the command for people\n");
+    return EXIT_USAGE;
+  }
+  err e = {0};
+  arena *a = arena_new();
+  rec_writer *w = f[FD].on ? rec_writer_new((int)f[FD].number, 0) : NULL;
+  abi_sources sources = abi_default_sources(a, f[PLUGIN].list, f[PLUGIN].n_list, f[PLUGIN_PATH].list, f[PLUGIN_PATH].n_list);
+  abi_registry *reg = abi_registry_open(&sources, &e);
+  cfg_run *cfg = NULL;
+  train_run *r = NULL;
+  int outcome = TRAIN_DONE;
+  struct sigaction act = {.sa_handler = on_signal};
+  sigaction(SIGTERM, &act, NULL);
+  if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
+    train_loop_options o = {.dir = f[DIR].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
+    if (f[PROBE].on) probe(r, w, &e);
+    else if (!train_start(r, &e)) train_loop(r, &o, &outcome, &e);
+  }
+  if (e.code) {
+    rc = flags_error("worker", &e);
+    done(w, 0, "failed", &e);
+  } else if (!f[PROBE].on) {
+    static const char *const names[] = {"done", "diverged", "stopped"};
+    done(w, r->total_steps, names[outcome], NULL);
+    rc = outcome == TRAIN_STOPPED ? EXIT_STOPPED : EXIT_OK;
+  }
+  rec_writer_free(w);
+  train_close(r);
+  cfg_run_free(cfg);
+  abi_registry_close(reg);
+  arena_free(a);
+  return rc;
+}
