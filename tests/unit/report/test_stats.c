@@ -66,7 +66,7 @@ static double normal(uint64_t *state) { /* a fixed stream of normal numbers */
 static void coverage(uint32_t contexts, uint32_t seeds, double lucky, double lo, double hi) {
   uint64_t state = hash_mix(contexts, seeds + (uint64_t)(lucky * 100));
   double d[60];
-  int hits = 0, trials = 1200;
+  int hits = 0, trials = 700;
   for (int t = 0; t < trials; t++) {
     double luck[10];
     for (uint32_t s = 0; s < seeds; s++) luck[s] = lucky * normal(&state);
