@@ -66,7 +66,7 @@ $(DATA_SO): $(B)/%.so: %.c
 
 $(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
+	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
 $(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
 	$(CC) $(SANFLAGS) -shared -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lm -lpthread
 

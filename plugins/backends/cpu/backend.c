@@ -1,0 +1,179 @@
+/* backend.c - the CPU backend: probe, sessions, memory, compiling a program into steps and running them in order.
+ *
+ * Elementwise work and reductions run in the kernel interpreter (kernel_*.c), contractions in oneDNN and OpenBLAS, the rest in lib_*.c.
+ * Threads: oneDNN takes OMP_NUM_THREADS from the environment that the process was started with; OpenBLAS always gets one thread. Results
+ * are the same bits from run to run for the same number of threads. */
+#include <cblas.h>
+#include <dnnl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dnnl_common.h"
+
+void openblas_set_num_threads(int n);
+char *openblas_get_config(void);
+
+typedef struct step { cpu_kernel *kernel; cpu_lib *lib; } step;
+typedef struct exe { step *steps; uint32_t n; } exe;
+
+static gantry_status probe(gantry_ctx *ctx, gantry_probe *p) {
+  char line[256], model[100] = "unknown processor";
+  int cores = 0;
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  (void)ctx;
+  while (f && fgets(line, sizeof line, f)) {
+    char *colon = strchr(line, ':');
+    if (!strncmp(line, "processor", 9)) cores++;
+    if (!strncmp(line, "model name", 10) && colon) snprintf(model, sizeof model, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+  }
+  if (f) fclose(f);
+  p->score = 10;
+  snprintf(p->device, sizeof p->device, "%s, %d cores", model, cores ? cores : 1);
+  const dnnl_version_t *v = dnnl_version();
+  snprintf(p->libraries, sizeof p->libraries, "oneDNN %d.%d.%d; %.120s; loops %s", v->major, v->minor, v->patch, openblas_get_config(), cpu_loops_pick()->name);
+  p->reason[0] = 0;
+  return GANTRY_OK;
+}
+
+static gantry_status host_fail(gantry_ctx *ctx, gantry_status code, const char *text) { return ctx->host->fail(ctx, code, text); }
+
+static gantry_status open_(gantry_ctx *ctx, const gantry_open *o, void **self) {
+  cpu *c = calloc(1, sizeof *c);
+  if (!c) return host_fail(ctx, GANTRY_E_NOMEM, "cpu: out of memory");
+  c->loops = cpu_loops_pick();
+  c->threads = o->threads ? o->threads : 1;
+  openblas_set_num_threads(1);
+  gantry_status st = cpu_dnnl_open(ctx, c);
+  if (st) free(c);
+  else *self = c;
+  return st;
+}
+
+static void close_(void *self) {
+  cpu *c = self;
+  if (!c) return;
+  cpu_dnnl_close(c);
+  free(c->scratch);
+  free(c);
+}
+
+static gantry_status alloc(gantry_ctx *ctx, void *self, int64_t bytes, void **buffer) {
+  size_t n = ((size_t)(bytes > 0 ? bytes : 1) + 63) & ~(size_t)63;
+  (void)self;
+  *buffer = bytes >= 0 ? aligned_alloc(64, n) : NULL;
+  if (!*buffer) {
+    char text[120];
+    snprintf(text, sizeof text, "cpu: no memory for %lld bytes; use a smaller batch or network", (long long)bytes);
+    return host_fail(ctx, GANTRY_E_NOMEM, text);
+  }
+  memset(*buffer, 0, n);
+  return GANTRY_OK;
+}
+static void release(void *self, void *buffer) { (void)self, free(buffer); }
+static gantry_status upload(gantry_ctx *ctx, void *self, void *buffer, int64_t offset, int64_t bytes, const void *src) {
+  (void)ctx, (void)self;
+  if (bytes > 0) memcpy((char *)buffer + offset, src, (size_t)bytes);
+  return GANTRY_OK;
+}
+static gantry_status download(gantry_ctx *ctx, void *self, void *buffer, int64_t offset, int64_t bytes, void *dst) {
+  (void)ctx, (void)self;
+  if (bytes > 0) memcpy(dst, (const char *)buffer + offset, (size_t)bytes);
+  return GANTRY_OK;
+}
+
+static gantry_status query(gantry_ctx *ctx, void *self, const gantry_lib *l, gantry_query *q) {
+  const cpu_family *f = cpu_family_of(l->op);
+  (void)ctx;
+  q->supported = f && f->supports(l);
+  q->scratch_bytes = q->supported && f->scratch ? f->scratch(self, l) : 0;
+  return GANTRY_OK;
+}
+
+const gantry_buffer *cpu_buffer(const cpu_compile *c, uint32_t k) {
+  return (const gantry_buffer *)(const void *)((const char *)c->program->buffers + (size_t)k * c->program->buffer_stride);
+}
+
+gantry_status cpu_place_of(const cpu_compile *c, uint32_t buffer, int64_t byte_offset, cpu_place *out) {
+  if (buffer >= c->program->n_buffers) return cpu_fail(c, GANTRY_E_INVALID, "buffer %u does not exist", buffer);
+  const gantry_buffer *b = cpu_buffer(c, buffer);
+  if (b->space == GANTRY_SPACE_NAMED && !c->named[buffer]) return cpu_fail(c, GANTRY_E_INVALID, "tensor '%s' is not bound", b->name);
+  out->base = b->space == GANTRY_SPACE_NAMED ? c->named[buffer] : NULL;
+  out->offset = byte_offset + (b->space == GANTRY_SPACE_NAMED ? 0 : b->offset);
+  return GANTRY_OK;
+}
+
+static void discard(void *self, void *handle) {
+  exe *e = handle;
+  (void)self;
+  if (!e) return;
+  for (uint32_t k = 0; k < e->n; k++) {
+    cpu_kernel_free(e->steps[k].kernel);
+    cpu_lib_free(e->steps[k].lib);
+  }
+  free(e->steps);
+  free(e);
+}
+
+static gantry_status compile(gantry_ctx *ctx, void *self, const gantry_program *p, void *const *named, void **out) {
+  cpu *c = self;
+  cpu_compile k = {.ctx = ctx, .self = c, .program = p, .named = named, .label = p->name};
+  gantry_status st = GANTRY_OK;
+  exe *e = calloc(1, sizeof *e);
+  if (e) e->steps = calloc(p->n_steps + 1, sizeof *e->steps);
+  if (!e || !e->steps) {
+    free(e);
+    return host_fail(ctx, GANTRY_E_NOMEM, "cpu: out of memory");
+  }
+  e->n = p->n_steps;
+  if (p->version != GANTRY_PROGRAM_VERSION) st = cpu_fail(&k, GANTRY_E_UNSUPPORTED, "program version %u, this backend knows %d", p->version, GANTRY_PROGRAM_VERSION);
+  for (uint32_t i = 0; !st && i < p->n_steps; i++) {
+    const gantry_step_rec *r = (const gantry_step_rec *)(const void *)((const char *)p->steps + (size_t)i * p->step_stride);
+    k.label = r->label < p->n_labels && p->labels[r->label][0] ? p->labels[r->label] : p->name;
+    if (r->kind == GANTRY_STEP_KERNEL) {
+      st = cpu_kernel_make(&k, r->kernel, &e->steps[i].kernel);
+      if (st) break;
+      int64_t need = cpu_kernel_scratch(e->steps[i].kernel) + 64;
+      if (need <= c->scratch_bytes) continue;
+      free(c->scratch);
+      c->scratch_bytes = (need + 4095) & ~(int64_t)4095;
+      c->scratch = aligned_alloc(64, (size_t)c->scratch_bytes);
+      if (!c->scratch) {
+        c->scratch_bytes = 0;
+        st = cpu_fail(&k, GANTRY_E_NOMEM, "out of memory");
+      }
+    } else if (r->kind == GANTRY_STEP_LIB)
+      st = cpu_lib_make(&k, r->lib, &e->steps[i].lib);
+    else
+      st = cpu_fail(&k, GANTRY_E_INVALID, "step %u has the unknown kind %u", i, r->kind);
+  }
+  if (st) discard(self, e);
+  else *out = e;
+  return st;
+}
+
+static gantry_status run(gantry_ctx *ctx, void *self, void *const *exes, uint32_t n, void *workspace) {
+  const cpu *c = self;
+  for (uint32_t i = 0; i < n; i++) {
+    const exe *e = exes[i];
+    for (uint32_t s = 0; s < e->n; s++) {
+      if (e->steps[s].kernel) {
+        cpu_kernel_run(c, e->steps[s].kernel, workspace);
+        continue;
+      }
+      gantry_status st = e->steps[s].lib->run(c, e->steps[s].lib, workspace);
+      if (!st) continue;
+      char text[900], shapes[400];
+      snprintf(text, sizeof text, "cpu: %.300s: opcode %u on %s failed while running (status %d)", e->steps[s].lib->label, e->steps[s].lib->lib.op, cpu_shapes(&e->steps[s].lib->lib, shapes), st);
+      return host_fail(ctx, st, text);
+    }
+  }
+  return GANTRY_OK;
+}
+static gantry_status sync_(gantry_ctx *ctx, void *self) { (void)ctx, (void)self; return GANTRY_OK; }
+
+static const gantry_backend backend = {
+  .struct_size = sizeof(gantry_backend), .probe = probe, .open = open_, .close = close_, .query = query, .alloc = alloc, .release = release, .upload = upload,
+  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_,
+};
+GANTRY_PLUGIN(GANTRY_KIND_BACKEND, "cpu", "1.0.0", "Runs programs on the processor: blocked kernels, oneDNN and OpenBLAS") .iface = &backend GANTRY_PLUGIN_END
