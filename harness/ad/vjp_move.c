@@ -121,7 +121,7 @@ void vjp_reduce(ir_graph *g, ir_id y, ir_id c, const uint8_t *need, ir_id *d_in)
     }
     case GANTRY_OP_VAR: {
       double n = (double)(ir_count(g, x) / ir_count(g, y));
-      ir_id mean = ir_div(g, sum_like(g, y, x), ir_const(g, ir_at(g, x)->dtype, n));
+      ir_id mean = ir_scale(g, sum_like(g, y, x), 1 / n); /* as gan_mean() writes it: a layer that has the mean already shares it */
       d_in[0] = ir_mul(g, spread(g, y, x, ir_scale(g, c, 2 / n)), ir_sub(g, x, spread(g, y, x, mean)));
     }
   }

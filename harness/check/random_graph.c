@@ -237,8 +237,9 @@ static ir_id integer_work(maker *m) {
   int64_t d[GANTRY_MAX_RANK];
   uint32_t rank = shape(m, x, d), type = (uint32_t[]){GANTRY_I32, GANTRY_U32, GANTRY_U8, GANTRY_I64}[pick(m, 4)];
   static const uint32_t ops[] = {GANTRY_OP_ADD, GANTRY_OP_MUL, GANTRY_OP_DIV, GANTRY_OP_MOD, GANTRY_OP_MAX, GANTRY_OP_AND, GANTRY_OP_OR, GANTRY_OP_XOR};
-  gantry_attr at[] = {ints(GANTRY_A_DIMS, rank, d), integer(GANTRY_A_DTYPE, type), integer(GANTRY_A_AXIS, rank ? pick(m, rank) : 0)};
-  ir_id i = rank ? ir_op(g, GANTRY_OP_IOTA, NULL, 0, at, 3) : ir_const(g, type, 3);
+  uint32_t axis = rank ? pick(m, rank) : 0;
+  gantry_attr at[] = {ints(GANTRY_A_DIMS, rank, d), integer(GANTRY_A_DTYPE, type), integer(GANTRY_A_AXIS, axis)};
+  ir_id i = rank && d[axis] < 256 ? ir_op(g, GANTRY_OP_IOTA, NULL, 0, at, 3) : ir_const(g, type, 3);
   /* |x| * 8 is far below every type's limit: the conversion is defined everywhere */
   ir_id bounded = ir_2(g, GANTRY_OP_MIN, ir_scale(g, ir_1(g, GANTRY_OP_ABS, x), 8), ir_const(g, m->o->dtype, 100));
   ir_id j = ir_cast(g, ir_where(g, ir_cmp(g, GANTRY_CMP_EQ, bounded, bounded), bounded, ir_const(g, m->o->dtype, 0)), type);

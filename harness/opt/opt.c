@@ -24,6 +24,7 @@ static const struct { const char *name; uint32_t op; opt_rule *fn; } table[] = {
   {"sum-of-units", GANTRY_OP_SUM, rule_sum_units},
   {"sum-of-broadcast", GANTRY_OP_SUM, rule_sum_broadcast},
   {"sum-of-sum", GANTRY_OP_SUM, rule_sum_sum},
+  {"sum-of-neg", GANTRY_OP_SUM, rule_sum_neg},
   {"where-of-not", GANTRY_OP_WHERE, rule_where_not},
   {"where-of-where", GANTRY_OP_WHERE, rule_where_where},
   {"cast-of-cast", GANTRY_OP_CAST, rule_cast_cast},
@@ -32,6 +33,8 @@ static const struct { const char *name; uint32_t op; opt_rule *fn; } table[] = {
   {"div-by-power-of-two", GANTRY_OP_DIV, rule_div_power_of_two},
   {"add-of-neg", GANTRY_OP_ADD, rule_add_neg},
   {"sub-of-neg", GANTRY_OP_SUB, rule_sub_neg},
+  {"mul-of-where", GANTRY_OP_MUL, rule_mul_where},
+  {"add-of-wheres", GANTRY_OP_ADD, rule_add_wheres},
 };
 enum { RULES = sizeof table / sizeof *table };
 

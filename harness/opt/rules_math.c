@@ -1,4 +1,5 @@
-/* rules_math.c - rewrites of elementwise operations and of constants. All keep every bit, NaN included (the sign of a NaN is no value). */
+/* rules_math.c - rewrites of elementwise operations and of constants. All keep every bit, NaN included (the sign of a NaN is no value);
+ * the one exception says so. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -91,6 +92,35 @@ ir_id rule_add_neg(ir_graph *g, ir_id id) {
 ir_id rule_sub_neg(ir_graph *g, ir_id id) {
   ir_id b = ir_in(g, id, 1);
   return opt_is(g, b, GANTRY_OP_NEG) ? ir_add(g, ir_in(g, id, 0), ir_in(g, b, 0)) : 0;
+}
+
+static int is_zero(const ir_graph *g, ir_id id) {
+  double v;
+  return opt_const(g, id, &v) && v == 0;
+}
+
+/* k * (c ? 0 : x) = c ? 0 : k x, for a finite constant k: what the derivative of a leaky rectifier looks like. */
+ir_id rule_mul_where(ir_graph *g, ir_id id) {
+  for (uint32_t j = 0; j < 2; j++) {
+    ir_id k = ir_in(g, id, j), w = ir_in(g, id, 1 - j);
+    double v;
+    if (!opt_const(g, k, &v) || !isfinite(v) || !opt_is(g, w, GANTRY_OP_WHERE)) continue;
+    ir_id c = ir_in(g, w, 0), a = ir_in(g, w, 1), b = ir_in(g, w, 2);
+    if (!is_zero(g, a) && !is_zero(g, b)) continue;
+    a = ir_mul(g, a, k); /* one of the two folds to a zero */
+    return ir_where(g, c, a, ir_mul(g, b, k));
+  }
+  return 0;
+}
+
+/* (c ? x : 0) + (c ? 0 : y) = c ? x : y. The one rule here that is not bit for bit: -0 + 0 is 0, now it stays -0. */
+ir_id rule_add_wheres(ir_graph *g, ir_id id) {
+  for (uint32_t j = 0; j < 2; j++) {
+    ir_id p = ir_in(g, id, j), q = ir_in(g, id, 1 - j);
+    if (!opt_is(g, p, GANTRY_OP_WHERE) || !opt_is(g, q, GANTRY_OP_WHERE) || ir_in(g, p, 0) != ir_in(g, q, 0)) continue;
+    if (is_zero(g, ir_in(g, p, 2)) && is_zero(g, ir_in(g, q, 1))) return ir_where(g, ir_in(g, p, 0), ir_in(g, p, 1), ir_in(g, q, 2));
+  }
+  return 0;
 }
 
 /* Operations whose value on constants is the same bits on every backend. */

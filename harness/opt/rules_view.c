@@ -162,6 +162,15 @@ ir_id rule_sum_units(ir_graph *g, ir_id id) {
   return kept == rank ? 0 : ir_sum(g, ir_reshape(g, x, kept, keep), rest, left);
 }
 
+/* bits: rounding knows no sign. The sum of x is often there already, and what is summed need not be negated element by element.
+ * Not for unsigned integers, which have no NEG. */
+ir_id rule_sum_neg(ir_graph *g, ir_id id) {
+  int64_t axes[GANTRY_MAX_RANK];
+  if (!opt_is(g, ir_in(g, id, 0), GANTRY_OP_NEG)) return 0;
+  uint32_t n = opt_list(g, id, GANTRY_A_AXES, axes);
+  return ir_neg(g, ir_sum(g, ir_in(g, ir_in(g, id, 0), 0), axes, n));
+}
+
 /* real: one reduction instead of two; another tree, the same numbers. */
 ir_id rule_sum_sum(ir_graph *g, ir_id id) {
   ir_id inner = ir_in(g, id, 0);

@@ -125,6 +125,18 @@ static void test_infer__broadcasting_names_the_operands(void) {
   ir_free(g);
 }
 
+static void test_infer__refuses_what_is_no_tensor(void) {
+  ir_graph *g = ir_new();
+  T_CHECK(!ir_op(g, 9999, NULL, 0, NULL, 0));
+  T_STR(g->err.msg, "unknown operation 9999");
+  err_clear(&g->err);
+  T_CHECK(!ir_op(g, GANTRY_OP_TANH, (ir_id[]){4000}, 1, NULL, 0));
+  T_STR(g->err.msg, "tanh: input 0 is 4000, which is no tensor of this graph");
+  err_clear(&g->err);
+  T_CHECK(!ir_op(g, GANTRY_OP_TANH, NULL, 1, NULL, 0) && g->err.code == GANTRY_E_INVALID);
+  ir_free(g);
+}
+
 /* Attributes left out and attributes spelt out are one node. */
 static void test_infer__defaults_are_filled_in(void) {
   ir_graph *g = ir_new();
@@ -138,4 +150,4 @@ static void test_infer__defaults_are_filled_in(void) {
   ir_free(g);
 }
 
-T_MAIN(T(test_infer__refusals_in_words), T(test_infer__every_family_has_refusals), T(test_infer__broadcasting_names_the_operands), T(test_infer__defaults_are_filled_in))
+T_MAIN(T(test_infer__refuses_what_is_no_tensor), T(test_infer__refusals_in_words), T(test_infer__every_family_has_refusals), T(test_infer__broadcasting_names_the_operands), T(test_infer__defaults_are_filled_in))

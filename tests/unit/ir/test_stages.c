@@ -179,6 +179,34 @@ static void test_stages__abuse(void) {
   T_CHECK(made > 500 && refused > 5000);
 }
 
+/* Every node of many graphs, asked for once more: the same node comes back, for every operation that occurs. */
+static void test_stages__every_operation_is_hash_consed(void) {
+  check_random o = {GANTRY_F32, 80, CHECK_ALL | CHECK_GRADIENT};
+  uint8_t seen[200] = {0};
+  uint32_t kinds = 0;
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    err e = {0};
+    ir_graph *g = check_random_graph(seed, &o, &e);
+    T_CHECK(g != NULL);
+    if (!g) continue;
+    uint32_t n = g->nodes.n;
+    arena *a = arena_new();
+    for (ir_id id = 1; id < n; id++) {
+      uint32_t op = ir_at(g, id)->op;
+      if (op == GANTRY_OP_INPUT || op == GANTRY_OP_STATE) continue;
+      const gantry_attr *at;
+      uint32_t n_at = ir_attrs_abi(g, id, a, &at);
+      T_CHECK(ir_op(g, op, g->in.p + ir_at(g, id)->in_off, ir_at(g, id)->n_in, at, n_at) == id);
+      kinds += !seen[op];
+      seen[op] = 1;
+    }
+    T_CHECK(g->nodes.n == n);
+    arena_free(a);
+    ir_free(g);
+  }
+  T_CHECK(kinds > 50);
+}
+
 static void test_stages__random_graphs_are_reproducible(void) {
   check_random o = {GANTRY_F32, 60, CHECK_ALL | CHECK_GRADIENT};
   uint64_t last = 0;
@@ -194,4 +222,4 @@ static void test_stages__random_graphs_are_reproducible(void) {
 }
 
 T_MAIN(T(test_stages__print_golden), T(test_stages__hash_golden), T(test_stages__hash_ignores_labels_dead_nodes_and_order), T(test_stages__hash_sees_everything),
-       T(test_stages__verifier_rejects_damage), T(test_stages__verifier_compares_stores_with_states), T(test_stages__abuse), T(test_stages__random_graphs_are_reproducible))
+       T(test_stages__verifier_rejects_damage), T(test_stages__verifier_compares_stores_with_states), T(test_stages__abuse), T(test_stages__every_operation_is_hash_consed), T(test_stages__random_graphs_are_reproducible))
