@@ -97,7 +97,8 @@ gantry_status ir_verify(const ir_graph *g, const char *stage, err *e);
 uint8_t *ir_live(const ir_graph *g);
 
 /* ir/ref.c: the reference interpreter, obviously correct, every value as f64 (integers are wrapped to their width; f32 is not
- * rounded). bind() fills `count` doubles for an INPUT or STATE leaf and returns 0. values[id] is malloc'd, NULL if not computed. */
+ * rounded). bind() fills `count` doubles for an INPUT or STATE leaf and returns 0. values[k], of want[k], is
+ * malloc'd by ir_eval and freed by the caller. */
 typedef gantry_status ir_bind(void *user, const char *name, uint32_t dtype, int64_t count, double *dst, err *e);
 gantry_status ir_eval(const ir_graph *g, const ir_id *want, uint32_t n_want, ir_bind *bind, void *user, double **values, err *e);
 #endif

@@ -80,6 +80,8 @@ static uint32_t padded(emitter *m, ir_id id, const view *v, uint8_t space) {
     if (first > from[x->axis]) from[x->axis] = first;
     if (end < to[x->axis]) to[x->axis] = end;
   }
+  for (uint32_t k = 0; k < iteration_rank(m, space); k++)
+    if (from[k] >= to[k]) return immediate(m, space, ir_at(g, id)->dtype, 0); /* nothing but padding is seen */
   a = access_of(&inner, dims, plan_buffer_of(m->p, in));
   a.bounded = 1;
   memcpy(a.lo, from, sizeof from);

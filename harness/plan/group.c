@@ -241,6 +241,50 @@ static void join_reduction(plan *p, ir_id id, uint32_t g, int store) {
   want(p, in, (use){g, SPACE_BODY, 1, 0, 1});
 }
 
+/* A kernel over the same kept axes that reduces the same operand over the same axes, or PLAN_NONE. */
+static uint32_t sibling(const plan *p, ir_id id) {
+  for (uint32_t k = p->groups.n; k-- > 0;) {
+    const group *g = &p->groups.p[k];
+    if (!g->dead && g->reduces.n && ir_in(p->g, g->reduces.p[0], 0) == ir_in(p->g, id, 0) && same_reduction(p, g, id)) return k;
+  }
+  return PLAN_NONE;
+}
+
+/* Everything of group `from` becomes part of group `to`. Both are kernels with equal outer axes, and neither waits for the other. */
+static void merge(plan *p, uint32_t from, uint32_t to) {
+  group *a = &p->groups.p[from], *b = &p->groups.p[to];
+  for (uint32_t k = 0; k < a->stores.n; k++) VEC_PUSH(b->stores, a->stores.p[k]);
+  b->members += a->members;
+  if (a->key > b->key) b->key = a->key;
+  for (ir_id id = 1; id < p->g->nodes.n; id++) {
+    if (p->producer[id] == from) p->producer[id] = to;
+    for (uint32_t k = 0; k < p->uses[id].n; k++)
+      if (p->uses[id].p[k].group == from) p->uses[id].p[k].group = to;
+  }
+  for (uint32_t g = 0; g < p->groups.n; g++) {
+    group *x = &p->groups.p[g];
+    for (uint32_t k = 0; k < x->after.n; k++)
+      if (x->after.p[k] == from) {
+        x->after.p[k] = x->after.p[--x->after.n];
+        plan_edge(p, g, to);
+        break;
+      }
+  }
+  for (uint32_t k = 0; k < p->groups.p[from].after.n; k++) plan_edge(p, to, p->groups.p[from].after.p[k]);
+  p->groups.p[from].stores.n = p->groups.p[from].after.n = 0;
+  p->groups.p[from].dead = 1;
+}
+
+/* The elementwise readers of a reduction move into a kernel that already reduces the same operand: one pass over memory for both. */
+static uint32_t with_sibling(plan *p, ir_id id, uint32_t g) {
+  uint32_t s = sibling(p, id);
+  const group *a = &p->groups.p[g];
+  if (s == PLAN_NONE || s == g || a->n_red || a->members + p->groups.p[s].members > PLAN_MEMBERS_MAX) return g;
+  if (plan_reaches(p, g, s) || plan_reaches(p, s, g) || !may_store_in(p, id, s)) return g;
+  merge(p, g, s);
+  return s;
+}
+
 static void visit_reduce(plan *p, ir_id id) {
   wanted w = summarise(p, id);
   const use_list *u = &p->uses[id];
@@ -251,13 +295,12 @@ static void visit_reduce(plan *p, ir_id id) {
     if (!x.fusible || x.expands || x.space != SPACE_OUTER || g->lib || !identity_in(p, id, x.group, SPACE_OUTER)) continue;
     if (g->rank != n->rank || memcmp(g->dims, ir_dims(p->g, id), sizeof(int64_t) * n->rank)) continue;
     if ((g->n_red && !same_reduction(p, g, id)) || !may_store_in(p, id, x.group)) continue;
-    join_reduction(p, id, x.group, w.stored || w.groups > 1 || w.expands);
+    join_reduction(p, id, with_sibling(p, id, x.group), w.stored || w.groups > 1 || w.expands);
     return;
   }
-  for (uint32_t k = p->groups.n; k-- > 0;) { /* a reduction over the same axes of the same operand */
-    const group *g = &p->groups.p[k];
-    if (!g->n_red || !g->reduces.n || ir_in(p->g, g->reduces.p[0], 0) != ir_in(p->g, id, 0) || !same_reduction(p, g, id) || !may_store_in(p, id, k)) continue;
-    join_reduction(p, id, k, 1);
+  uint32_t s = sibling(p, id);
+  if (s != PLAN_NONE && may_store_in(p, id, s)) {
+    join_reduction(p, id, s, 1);
     return;
   }
   join_reduction(p, id, plan_new_group(p, id, n->rank, ir_dims(p->g, id)), 1);

@@ -32,6 +32,7 @@ typedef struct group {
   int64_t dims[GANTRY_MAX_RANK];
   int64_t red_axes[GANTRY_MAX_RANK], in_dims[GANTRY_MAX_RANK]; /* of the reduced operand */
   uint32_t in_rank, members, label;
+  uint8_t dead;          /* merged into another group */
   VEC(plan_store) stores;
   VEC(uint32_t) after;   /* groups that must run later */
   VEC(ir_id) reduces;    /* REDUCE nodes computed here */

@@ -34,13 +34,17 @@ gantry_status plan_order(plan *p) {
   uint32_t n = p->groups.n, list[TOUCH_MAX], n_in;
   uint32_t *waits = mem_alloc(sizeof *waits * (n + 1)), *readers = mem_alloc(sizeof *readers * (p->buffers.n + 1));
   uint8_t *done = mem_alloc(n + 1), *alive = mem_alloc(p->buffers.n + 1);
+  uint32_t steps = 0;
   for (uint32_t g = 0; g < n; g++) {
+    done[g] = p->groups.p[g].dead;
+    if (done[g]) continue;
+    steps++;
     for (uint32_t k = 0; k < p->groups.p[g].after.n; k++) waits[p->groups.p[g].after.p[k]]++;
     uint32_t m = touches(p, &p->groups.p[g], list, TOUCH_MAX, &n_in);
     (void)m;
     for (uint32_t k = 0; k < n_in; k++) readers[list[k]]++;
   }
-  for (uint32_t step = 0; step < n; step++) {
+  for (uint32_t step = 0; step < steps; step++) {
     uint32_t best = PLAN_NONE;
     int64_t best_gain = 0;
     for (uint32_t g = 0; g < n; g++) {

@@ -85,7 +85,8 @@ plan *plan_make(const ir_graph *g, const char *program, plan_query *query, void 
   plan_want_roots(p);
   gantry_status st = plan_group(p);
   if (!st) st = plan_place_roots(p);
-  for (uint32_t k = 0; k < p->groups.n && !st; k++) st = plan_emit(p, k);
+  for (uint32_t k = 0; k < p->groups.n && !st; k++)
+    if (!p->groups.p[k].dead) st = plan_emit(p, k);
   if (!st) st = plan_order(p);
   if (!st) st = plan_memory(p);
   if (!st) {

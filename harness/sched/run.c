@@ -52,6 +52,8 @@ int64_t sched_cores(void) {
   return n > 0 ? n : 1;
 }
 
+static const char *given(arena *a, const char *s) { return s && *s ? arena_str(a, s) : NULL; }
+
 static void on_record(void *user, const rec *r) {
   slot *s = user;
   if (!s->e->code) db_record(s->d, s->job->run.id, r, s->e);
@@ -72,8 +74,8 @@ static void on_record(void *user, const rec *r) {
       break;
     case REC_DONE:
       s->status = arena_str(s->a, r->u.done.status);
-      s->error_class = arena_str(s->a, r->u.done.error_class);
-      s->text = arena_str(s->a, r->u.done.text);
+      s->error_class = given(s->a, r->u.done.error_class);
+      s->text = given(s->a, r->u.done.text);
       break;
     default: break;
   }

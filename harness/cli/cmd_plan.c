@@ -1,0 +1,82 @@
+/* cmd_plan.c - `gantry plan EXP.json`: what a run would do, without training anything or leaving anything behind. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/open.h"
+#include "sched/sched.h"
+#include "store/layout.h"
+
+static const char *bytes_text(arena *a, const char *s) {
+  double v = s ? strtod(s, NULL) : 0;
+  return !s ? "" : v < 1e6 ? arena_fmt(a, "%.0f KB", v / 1e3) : v < 1e9 ? arena_fmt(a, "%.0f MB", v / 1e6) : arena_fmt(a, "%.1f GB", v / 1e9);
+}
+
+static db_value text(const char *s) { return (db_value){.type = DB_TEXT, .s = s}; }
+static db_value number(arena *a, int64_t v) { return (db_value){.type = DB_INT, .i = v, .s = arena_fmt(a, "%lld", (long long)v)}; }
+
+static void print_cells(const cfg_experiment *x, const sched_plan *p, int how, arena *a) {
+  static const char *const cols[] = {"cell", "label", "key", "params_g", "params_d", "memory", "steps", "done", "evaluate", "continue", "train", "retry", "failed", "remark"};
+  enum { N = 14 };
+  db_table t = {.n_cols = N, .n_rows = x->n_cells, .cols = (const char **)(uintptr_t)cols, .cells = ARENA_ARRAY(a, db_value, (size_t)N * x->n_cells + 1)};
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    const cfg_cell *c = &x->cells[k];
+    const sched_facts *f = &p->cells[k];
+    db_value *row = &t.cells[(size_t)N * k];
+    int64_t count[7] = {0};
+    for (uint32_t i = 0; i < p->n; i++)
+      if (p->jobs[i].cell == k) count[p->jobs[i].action]++;
+    row[0] = number(a, k);
+    row[1] = text(c->label);
+    row[2] = text(f->train_key ? arena_strn(a, f->train_key, strlen(f->train_key) < 12 ? strlen(f->train_key) : 12) : "");
+    row[3] = text(f->params_g ? f->params_g : "");
+    row[4] = text(f->params_d ? f->params_d : "");
+    row[5] = text(bytes_text(a, f->memory));
+    row[6] = f->train_key ? number(a, f->steps) : text("");
+    for (int i = 0; i < 6; i++) row[7 + i] = number(a, count[i]);
+    row[13] = text(c->excluded ? arena_fmt(a, "excluded: %s", c->excluded) : c->same_as >= 0 ? arena_fmt(a, "the same as cell %lld", (long long)c->same_as) : !c->selected ? "not selected" : "");
+  }
+  cli_print(&t, how);
+}
+
+int cmd_plan(int argc, char **argv) {
+  enum { OUT, JSON, OPEN, N = OPEN + OPEN_N };
+  flag f[N] = {[OUT] = {.name = "--out", .value = "DIR", .help = "the folder whose database says what is done", .type = FLAG_TEXT}, [JSON] = {.name = "--json", .help = "as JSON", .type = FLAG_BOOL}, OPEN_FLAGS};
+  const flag *files = &f[OPEN + OPEN_PLUGIN], *roots = &f[OPEN + OPEN_PLUGIN_PATH];
+  const char *words[8];
+  uint32_t n_words, n = 0;
+  int code = cli_parse(argc, argv, "gantry plan EXP.json [--out DIR] [--json]", f, N, 1, words, 8, &n_words);
+  if (code >= 0) return code;
+  arena *a = arena_new();
+  err e = {0};
+  char self[4096];
+  cfg_experiment *x = NULL;
+  abi_registry *reg = NULL;
+  db *d = NULL;
+  sched_plan p;
+  code = EXIT_OK;
+  const char **extra = ARENA_ARRAY(a, const char *, 2 * (files->n_list + roots->n_list) + 1);
+  for (uint32_t k = 0; k < files->n_list; k++) extra[n++] = "--plugin", extra[n++] = files->list[k];
+  for (uint32_t k = 0; k < roots->n_list; k++) extra[n++] = "--plugin-path", extra[n++] = roots->list[k];
+  sched_options o = {.exe = proc_self(self, sizeof self), .out = layout_out(a, f[OUT].text), .extra = extra};
+  if (!(reg = open_registry(a, f + OPEN, &e))) goto done;
+  if (open_experiment(words[0], reg, f + OPEN, 0, &x, &e)) goto done;
+  for (const char *const *w = x->warnings; *w; w++) log_line(LOG_WARN, "%s", *w);
+  if (file_exists(layout_db(a, f[OUT].text)) && cli_db(a, f[OUT].text, &d, &e)) goto done;
+  if (sched_plan_make(x, reg, &o, d, 0, a, &p, &e)) goto done;
+  print_cells(x, &p, f[JSON].on ? PRINT_JSON : PRINT_TEXT, a);
+  if (!f[JSON].on)
+    printf("%u cells, %u seeds: %u runs; %u done, %u evaluate, %u continue, %u train, %u retry, %u failed\n", x->n_cells, x->n_seeds, p.n - p.count[SCHED_SAME], p.count[SCHED_DONE], p.count[SCHED_EVALUATE], p.count[SCHED_CONTINUE],
+           p.count[SCHED_TRAIN], p.count[SCHED_RETRY], p.count[SCHED_FAILED]);
+done:
+  if (e.code) code = flags_error("plan", &e);
+  db_close(d);
+  cfg_free(x);
+  abi_registry_close(reg);
+  arena_free(a);
+  return code;
+}

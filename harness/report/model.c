@@ -1,0 +1,214 @@
+/* model.c - reading a grid and computing what is said about it. See model.h.
+ *
+ * Means leave out diverged runs and say how many there were. Comparisons are always between equal seeds. */
+#include "report/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static gantry_status load_grid(db *d, const char *grid, arena *a, report_model *m, err *e) {
+  db_table t;
+  TRY(db_query(d, a, &t, e, "SELECT id,name,coalesce(question,''),judge_metric,judge_weights,judge_reduce,goal FROM grid WHERE ?1 IS NULL OR name=?1 ORDER BY id DESC LIMIT 1", "t", grid));
+  if (!t.n_rows) {
+    db_table all;
+    buf names = {0};
+    TRY(db_query(d, a, &all, e, "SELECT name FROM grid ORDER BY name", ""));
+    for (uint32_t k = 0; k < all.n_rows; k++) buf_printf(&names, "%s%s", k ? ", " : "", db_at(&all, k, 0)->s);
+    err_set(e, GANTRY_E_CONFIG, "there is no grid \"%s\" in the database; it has %s", grid ? grid : "", names.p ? names.p : "none");
+    buf_free(&names);
+    return e->code;
+  }
+  m->grid_id = db_at(&t, 0, 0)->i;
+  m->grid = db_at(&t, 0, 1)->s;
+  m->question = db_at(&t, 0, 2)->s;
+  m->metric = db_at(&t, 0, 3)->s;
+  m->weights = db_at(&t, 0, 4)->s;
+  m->reduce = db_at(&t, 0, 5)->s;
+  m->higher = !strcmp(db_at(&t, 0, 6)->s, "max");
+  return GANTRY_OK;
+}
+
+static gantry_status load_factors(db *d, arena *a, report_model *m, err *e) {
+  db_table f, l;
+  TRY(db_query(d, a, &f, e, "SELECT idx,name,baseline_level FROM factor WHERE grid_id=? ORDER BY idx", "i", m->grid_id));
+  m->n_factors = f.n_rows;
+  m->factors = ARENA_ARRAY(a, report_factor, f.n_rows + 1);
+  for (uint32_t k = 0; k < f.n_rows; k++) {
+    TRY(db_query(d, a, &l, e, "SELECT label FROM level WHERE grid_id=? AND factor_idx=? ORDER BY idx", "ii", m->grid_id, db_at(&f, k, 0)->i));
+    report_factor *x = &m->factors[k];
+    *x = (report_factor){.name = db_at(&f, k, 1)->s, .levels = ARENA_ARRAY(a, const char *, l.n_rows + 1), .n_levels = l.n_rows, .baseline = (uint32_t)db_at(&f, k, 2)->i};
+    for (uint32_t i = 0; i < l.n_rows; i++) x->levels[i] = db_at(&l, i, 0)->s;
+  }
+  return GANTRY_OK;
+}
+
+static gantry_status load_cells(db *d, arena *a, report_model *m, err *e) {
+  db_table c, l, s;
+  TRY(db_query(d, a, &c, e, "SELECT idx,label,excluded,coalesce(same_as,-1) FROM cell WHERE grid_id=? ORDER BY idx", "i", m->grid_id));
+  TRY(db_query(d, a, &l, e, "SELECT cell_idx,factor_idx,level_idx FROM cell_level WHERE grid_id=?", "i", m->grid_id));
+  TRY(db_query(d, a, &s, e, "SELECT DISTINCT seed FROM cell_run WHERE grid_id=? ORDER BY seed", "i", m->grid_id));
+  m->n_cells = c.n_rows;
+  m->cells = ARENA_ARRAY(a, report_cell, c.n_rows + 1);
+  for (uint32_t k = 0; k < c.n_rows; k++) {
+    int64_t *lv = ARENA_ARRAY(a, int64_t, m->n_factors + 1);
+    for (uint32_t f = 0; f < m->n_factors; f++) lv[f] = -1;
+    m->cells[k] = (report_cell){.idx = db_at(&c, k, 0)->i, .label = db_at(&c, k, 1)->s, .excluded = db_at(&c, k, 2)->s, .same_as = db_at(&c, k, 3)->i, .level = lv};
+  }
+  for (uint32_t k = 0; k < l.n_rows; k++) {
+    int64_t i = db_at(&l, k, 0)->i, f = db_at(&l, k, 1)->i;
+    if (i < m->n_cells && f < m->n_factors) ((int64_t *)(uintptr_t)m->cells[i].level)[f] = db_at(&l, k, 2)->i;
+  }
+  int64_t *seeds = ARENA_ARRAY(a, int64_t, s.n_rows + 1);
+  for (uint32_t k = 0; k < s.n_rows; k++) seeds[k] = db_at(&s, k, 0)->i;
+  m->seeds = seeds;
+  m->n_seeds = s.n_rows;
+  return GANTRY_OK;
+}
+
+static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
+  db_table t;
+  const char *order = !strcmp(m->reduce, "best") ? (m->higher ? "v.value IS NULL, v.value DESC" : "v.value IS NULL, v.value") : "v.step DESC";
+  const char *sql = arena_fmt(a, "SELECT r.cell,r.seed,r.run,r.status,r.dir,r.error_class,r.error_text,r.run_id,r.step,coalesce(r.total_steps,0),r.train_s,"
+    " (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=?2 ORDER BY v.weights='%s' DESC, %s LIMIT 1) FROM runs r WHERE r.grid=?1",
+    !strcmp(m->weights, "raw") ? "raw" : "ema", order);
+  TRY(db_query(d, a, &t, e, sql, "tt", m->grid, m->metric ? m->metric : ""));
+  m->runs = ARENA_ARRAY(a, report_run, (size_t)m->n_cells * m->n_seeds + 1);
+  for (size_t k = 0; k < (size_t)m->n_cells * m->n_seeds; k++) m->runs[k].value = NAN;
+  for (uint32_t k = 0; k < t.n_rows; k++) {
+    int64_t cell = db_at(&t, k, 0)->i;
+    uint32_t s = 0;
+    while (s < m->n_seeds && m->seeds[s] != db_at(&t, k, 1)->i) s++;
+    if (cell >= m->n_cells || s == m->n_seeds) continue;
+    report_run *r = &m->runs[(size_t)cell * m->n_seeds + s];
+    const db_value *v = db_at(&t, k, 11);
+    *r = (report_run){.uid = db_at(&t, k, 2)->s, .status = db_at(&t, k, 3)->s, .dir = db_at(&t, k, 4)->s, .error_class = db_at(&t, k, 5)->s, .error_text = db_at(&t, k, 6)->s, .id = db_at(&t, k, 7)->i,
+                      .step = db_at(&t, k, 8)->i, .total = db_at(&t, k, 9)->i, .train_s = db_at(&t, k, 10)->f, .value = v->type == DB_NULL ? NAN : v->f};
+    report_cell *c = &m->cells[cell];
+    if (!strcmp(r->status, "done")) c->done++;
+    else if (!strcmp(r->status, "diverged")) c->diverged++, r->value = NAN;
+    else if (!strcmp(r->status, "failed") || !strcmp(r->status, "killed")) c->failed++;
+    else c->unfinished++;
+  }
+  return GANTRY_OK;
+}
+
+const report_run *report_run_at(const report_model *m, uint32_t cell, uint32_t seed) { return &m->runs[(size_t)cell * m->n_seeds + seed]; }
+
+static double scaled(const report_model *m, double v) { return m->log_scale ? log(v) : v; }
+
+static void differences(const report_model *m, uint32_t from, uint32_t to, double *d) {
+  for (uint32_t s = 0; s < m->n_seeds; s++) d[s] = scaled(m, report_run_at(m, to, s)->value) - scaled(m, report_run_at(m, from, s)->value);
+}
+
+/* Two cells that differ in factor f alone. */
+static int neighbours(const report_model *m, uint32_t a, uint32_t b, uint32_t f) {
+  for (uint32_t k = 0; k < m->n_factors; k++)
+    if (k != f && m->cells[a].level[k] != m->cells[b].level[k]) return 0;
+  return 1;
+}
+
+static void contrast(report_model *m, arena *a, uint32_t f, uint32_t level) {
+  double *d = ARENA_ARRAY(a, double, ((size_t)m->n_cells + 1) * (m->n_seeds + 1));
+  uint32_t n = 0;
+  report_contrast c = {.factor = m->factors[f].name, .from = m->factors[f].levels[m->factors[f].baseline], .to = m->factors[f].levels[level], .worst_context = NAN, .best_context = NAN, .p_holm = NAN};
+  for (uint32_t i = 0; i < m->n_cells; i++) {
+    if (m->cells[i].excluded || m->cells[i].level[f] != m->factors[f].baseline) continue;
+    for (uint32_t k = 0; k < m->n_cells; k++) {
+      if (m->cells[k].excluded || m->cells[k].level[f] != level || !neighbours(m, i, k, f)) continue;
+      differences(m, i, k, d + (size_t)n * m->n_seeds);
+      stat_cell one = stat_of(d + (size_t)n * m->n_seeds, m->n_seeds);
+      if (one.n && !(one.mean <= c.worst_context)) c.worst_context = one.mean;
+      if (one.n && !(one.mean >= c.best_context)) c.best_context = one.mean;
+      n++;
+    }
+  }
+  c.e = stat_paired(d, n, m->n_seeds);
+  if (c.e.contexts) m->contrasts[m->n_contrasts++] = c;
+}
+
+/* Holm's correction over all contrasts: the k-th smallest p times what is left. */
+static void correct(report_model *m) {
+  double floor_ = 0;
+  uint32_t left = 0;
+  for (uint32_t k = 0; k < m->n_contrasts; k++) left += isnan(m->contrasts[k].e.p) ? 0 : 1;
+  while (left) {
+    report_contrast *least = NULL;
+    for (uint32_t k = 0; k < m->n_contrasts; k++)
+      if (!isnan(m->contrasts[k].e.p) && isnan(m->contrasts[k].p_holm) && (!least || m->contrasts[k].e.p < least->e.p)) least = &m->contrasts[k];
+    if (!least) break;
+    floor_ = fmax(floor_, fmin(1, least->e.p * left--));
+    least->p_holm = floor_;
+  }
+}
+
+static void find_best(report_model *m) {
+  m->best = -1;
+  for (uint32_t k = 0; k < m->n_cells; k++) {
+    const stat_cell *c = &m->cells[k].stat;
+    if (!c->n || m->cells[k].same_as >= 0) continue;
+    if (m->best < 0 || (m->higher ? c->mean > m->cells[m->best].stat.mean : c->mean < m->cells[m->best].stat.mean)) m->best = (int64_t)k;
+  }
+}
+
+static void compare_cells(report_model *m, arena *a) {
+  double *d = ARENA_ARRAY(a, double, m->n_seeds + 1);
+  m->base = -1;
+  for (uint32_t k = 0; k < m->n_cells && m->base < 0; k++) {
+    int all = !m->cells[k].excluded;
+    for (uint32_t f = 0; f < m->n_factors; f++) all &= m->cells[k].level[f] < 0 || m->cells[k].level[f] == m->factors[f].baseline;
+    if (all) m->base = (int64_t)k;
+  }
+  for (uint32_t k = 0; k < m->n_cells; k++) {
+    report_cell *c = &m->cells[k];
+    if (!c->stat.n) continue;
+    if (m->base >= 0 && m->base != (int64_t)k) {
+      differences(m, (uint32_t)m->base, k, d);
+      c->against_base = stat_paired(d, 1, m->n_seeds);
+    }
+    if (m->best < 0) continue;
+    differences(m, (uint32_t)m->best, k, d);
+    stat_effect e = stat_paired(d, 1, m->n_seeds);
+    c->close_to_best = m->best == (int64_t)k || isnan(e.lo) || (e.lo <= 0 && e.hi >= 0); /* no replication, no distinction */
+  }
+}
+
+static void warn(report_model *m, const char *text) { m->warnings[m->n_warnings++] = text; }
+
+gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, err *e) {
+  *m = (report_model){0};
+  TRY(load_grid(d, grid, a, m, e));
+  TRY(load_factors(d, a, m, e));
+  TRY(load_cells(d, a, m, e));
+  TRY(load_runs(d, a, m, e));
+  m->log_scale = !m->higher;
+  uint32_t with = 0, diverged = 0, failed = 0, open = 0, levels = 0;
+  for (size_t k = 0; k < (size_t)m->n_cells * m->n_seeds; k++) {
+    if (!isnan(m->runs[k].value)) with++;
+    if (m->runs[k].value <= 0) m->log_scale = 0; /* ratios need positive numbers */
+  }
+  double *v = ARENA_ARRAY(a, double, m->n_seeds + 1);
+  for (uint32_t k = 0; k < m->n_cells; k++) {
+    for (uint32_t s = 0; s < m->n_seeds; s++) v[s] = report_run_at(m, k, s)->value;
+    m->cells[k].stat = stat_of(v, m->n_seeds);
+    if (m->cells[k].same_as >= 0) continue;
+    diverged += m->cells[k].diverged;
+    failed += m->cells[k].failed;
+    open += m->cells[k].unfinished;
+  }
+  find_best(m);
+  compare_cells(m, a);
+  for (uint32_t f = 0; f < m->n_factors; f++) levels += m->factors[f].n_levels;
+  m->contrasts = ARENA_ARRAY(a, report_contrast, levels + 1);
+  for (uint32_t f = 0; f < m->n_factors; f++)
+    for (uint32_t i = 0; i < m->factors[f].n_levels; i++)
+      if (i != m->factors[f].baseline) contrast(m, a, f, i);
+  correct(m);
+  m->warnings = ARENA_ARRAY(a, const char *, 8);
+  if (with && m->n_seeds < 5) warn(m, arena_fmt(a, "Only %u seed%s: intervals are wide, and no sign-flip p-value can be below %.3g. Five or more are recommended.", m->n_seeds, m->n_seeds == 1 ? "" : "s", m->n_seeds > 1 ? 2.0 / (1u << m->n_seeds) : 1.0));
+  if (diverged) warn(m, arena_fmt(a, "%u run%s diverged. Means leave them out; they are counted beside the means.", diverged, diverged == 1 ? "" : "s"));
+  if (failed) warn(m, arena_fmt(a, "%u run%s failed and %s missing from every number here.", failed, failed == 1 ? "" : "s", failed == 1 ? "is" : "are"));
+  if (open) warn(m, arena_fmt(a, "%u run%s not finished: `gantry run` continues the grid.", open, open == 1 ? " is" : "s are"));
+  if (!strcmp(m->reduce, "best")) warn(m, "The best evaluation of each run is compared: that flatters runs with more evaluations.");
+  return GANTRY_OK;
+}

@@ -1,0 +1,53 @@
+/* model.h - one grid as the reports see it: cells x seeds of the judging metric, what differs from what, and how sure that is. */
+#ifndef REPORT_MODEL_H
+#define REPORT_MODEL_H
+#include "report/stats.h"
+#include "store/db.h"
+
+typedef struct report_run { const char *uid, *status, *dir, *error_class, *error_text; int64_t id, step, total; double value, train_s; } report_run; /* uid NULL: none */
+typedef struct report_cell {
+  const char *label, *excluded;
+  const int64_t *level;       /* by factor; -1 = does not apply */
+  int64_t idx, same_as;
+  stat_cell stat;             /* of the runs that have a value and did not diverge */
+  uint32_t done, diverged, failed, unfinished;
+  uint8_t close_to_best;      /* cannot be told apart from the best cell, paired over seeds */
+  stat_effect against_base;   /* to the baseline cell; contexts 0 if it is that cell */
+} report_cell;
+typedef struct report_factor { const char *name; const char **levels; uint32_t n_levels, baseline; } report_factor;
+typedef struct report_contrast { const char *factor, *from, *to; stat_effect e; double worst_context, best_context; double p_holm; } report_contrast;
+typedef struct report_model {
+  const char *grid, *question, *metric, *weights, *reduce;
+  int higher, log_scale;      /* log_scale: differences are of logarithms, shown as percentages */
+  int64_t grid_id;
+  report_cell *cells;
+  uint32_t n_cells;
+  const int64_t *seeds;
+  uint32_t n_seeds;
+  report_run *runs;           /* [cell][seed] */
+  report_factor *factors;
+  uint32_t n_factors;
+  report_contrast *contrasts;
+  uint32_t n_contrasts;
+  int64_t best, base;         /* cells, or -1 */
+  const char **warnings;
+  uint32_t n_warnings;
+} report_model;
+
+/* grid NULL: the newest. */
+gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, err *e);
+const report_run *report_run_at(const report_model *m, uint32_t cell, uint32_t seed);
+/* "-12.3 %" on the log scale, else the plain difference. */
+const char *report_change(const report_model *m, arena *a, double d);
+const char *report_change_interval(const report_model *m, arena *a, const stat_effect *e);
+const char *report_mean_sd(arena *a, const stat_cell *c); /* "12.3 ± 0.4" */
+/* Sentences: what is best, how sure, what mattered. One per line. */
+void report_verdict(const report_model *m, arena *a, buf *out);
+
+void report_text(const report_model *m, arena *a, buf *out);     /* for the terminal */
+gantry_status report_markdown(db *d, const report_model *m, arena *a, buf *out, err *e);
+/* One file without outside parts; images below `out_dir` are put into it. */
+gantry_status report_html(db *d, const report_model *m, const char *out_dir, arena *a, buf *out, err *e);
+/* An aligned table of text columns, numbers to the right. */
+void report_aligned(const db_table *t, buf *out);
+#endif

@@ -1,0 +1,256 @@
+"""parity.py TRACE... - recomputes a `gantry trace` in PyTorch, program by program, each from Gantry's own previous state, and compares every
+loss, term, gradient and updated state. Relative error of a tensor: largest difference over largest magnitude. Exit 1 above --tol.
+
+--golden FILE also writes one line per compared tensor: name, Euclidean norm and largest magnitude as PyTorch has them, which a build without
+PyTorch checks (tests/unit/train/test_golden.c)."""
+import argparse
+import json
+import math
+import struct
+import sys
+
+import numpy as np
+import torch
+
+import nets
+
+DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U32": np.uint32, "U8": np.uint8, "BOOL": np.bool_}
+
+
+def read(path):
+    raw = open(path, "rb").read()
+    n = struct.unpack("<Q", raw[:8])[0]
+    head = json.loads(raw[8:8 + n])
+    meta = head.pop("__metadata__")
+    out = {}
+    for name, d in head.items():
+        a, b = d["data_offsets"]
+        out[name] = np.frombuffer(raw[8 + n + a:8 + n + b], DTYPES[d["dtype"]]).reshape(d["shape"])
+    return meta, out
+
+
+def tensor(a):
+    return torch.tensor(np.asarray(a, dtype=np.float64))
+
+
+class Replay:
+    def __init__(self, path, tol):
+        meta, t = read(path)
+        self.cfg, self.t, self.tol = json.loads(meta["config"]), t, tol
+        self.s = {k[5:]: tensor(v) for k, v in t.items() if k.startswith("init/")}
+        self.regs = {k: r for k, r in self.cfg.get("regularizers", {}).items() if r.get("on", True)}
+        self.bad, self.worst, self.compared, self.golden = [], 0.0, 0, []
+        self.programs = sorted({k.split("/")[0] for k in t if k[0].isdigit()})
+        tr = self.cfg["train"]
+        self.per_step = tr["batch"] * tr["d_steps"]
+
+    def same(self, name, ours, theirs):
+        ours, theirs = tensor(ours), theirs.detach()
+        scale = max(theirs.abs().max().item(), 1e-12)
+        d = (ours - theirs).abs().max().item() / scale if ours.shape == theirs.shape else math.inf
+        # gradients that are rounding around zero (a bias before batch norm) have no relative error worth the name
+        if scale < 1e-9 and ours.abs().max().item() < 1e-6:
+            d = 0.0
+        self.compared += 1
+        self.worst = max(self.worst, d)
+        self.golden.append((name, theirs.norm().item(), scale))
+        if not d <= self.tol:
+            self.bad.append((d, name))
+
+    def out(self, p, name):
+        return self.t[f"{p}/out/{name}"]
+
+    def draw_z(self, p):
+        return tensor(self.out(p, "draw/main/g/z"))
+
+    def schedule(self, leaf, step):
+        f = 1.0
+        for s in self.cfg.get("schedules", {}).values():
+            if not s.get("on", True) or leaf not in s["of"]:
+                continue
+            total = self.cfg["train"]["length"]["steps"]
+            start = s["start"]["steps"] if isinstance(s.get("start"), dict) else 0
+            end = s["end"]["steps"] if isinstance(s.get("end"), dict) else total
+            p = min(1.0, max(0.0, (step - start) / max(end - start, 1)))
+            to = s.get("to", 0)
+            f *= {"constant": 1.0, "linear": 1 + (to - 1) * p, "cosine": to + (1 - to) * (1 + math.cos(math.pi * p)) / 2, "exponential": to ** p if to > 0 else 1.0}[s["shape"]]
+            if isinstance(s.get("warmup"), dict):
+                f *= min(1.0, (step + 1) / s["warmup"]["steps"])
+        return f
+
+    def param(self, rid, key, step):
+        return self.regs[rid][key] * self.schedule(f"regularizers.{rid}.{key}", step)
+
+    def network(self, role, grad):
+        ps = {k: v.clone().requires_grad_(grad) for k, v in self.s.items() if k.startswith(f"{role}/") and "running_" not in k}
+        return nets.Net(role, self.cfg, self.s, self.regs, ps), ps
+
+    def term(self, p, rid, step, real, fake, d):
+        """Value of a penalty on D; d.new is left as it was."""
+        r, kept = self.regs[rid], dict(d.new)
+        if r["name"] == "gradient_penalty":
+            bits = self.out(p, f"draw/regularizers/{rid}/0").astype(np.float64)
+            alpha = tensor(np.floor(bits / 256) / 16777216.0)
+            x = (real + alpha * (fake - real)).detach().requires_grad_(True)
+            g, = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            norm = g.reshape(g.shape[0], -1).norm(dim=1)
+            e = norm - r["target"]
+            if r["one_sided"]:
+                e = torch.relu(e)
+            v = self.param(rid, "weight", step) * (e ** 2).mean()
+        elif r["name"] == "r1":
+            x = real.detach().requires_grad_(True)
+            g, = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
+        else:
+            return None
+        d.new = kept
+        return v
+
+    def descend(self, p, role, loss, ps, step, lazy, expect):
+        o = self.cfg[role]["optim"]
+        names = list(ps)
+        grads = torch.autograd.grad(loss, [ps[n] for n in names], allow_unused=True)
+        count = float(self.s[f"counter/{role}.updates"]) + 1
+        lr = o["lr"] * self.schedule(f"{role}.optim.lr", step)
+        for n, g in zip(names, grads):
+            g = torch.zeros_like(ps[n]) if g is None else g
+            ours = self.t.get(f"{p}/out/grad/{n}")
+            self.same(f"{p} grad {n}", ours, g)
+            # the optimizer is checked from Gantry's own gradient: Adam divides by it, which magnifies rounding near zero
+            w, slots = nets.update(o, self.s, n, ps[n].detach(), tensor(ours), count, lr, lazy)
+            for rid, r in self.regs.items():
+                if r["name"] == "weight_clip" and role in nets.of(r):
+                    w = w.clamp(-self.param(rid, "limit", step), self.param(rid, "limit", step))
+            expect[n] = w
+            expect.update(slots)
+        expect[f"counter/{role}.updates"] = torch.tensor(count)
+
+    def targets(self, step):
+        for rid, r in sorted(self.regs.items()):
+            if r["name"] == "label_smoothing":
+                return self.param(rid, "real", step), self.param(rid, "fake", step)
+        return 1.0, 0.0
+
+    def d_part(self, p, step, g, expect):
+        real = tensor(self.out(p, "real"))
+        fake = g(self.draw_z(p), real.shape)
+        d, ps = self.network("d", True)
+        lr_, lf = d(real), d(fake.detach())
+        loss = nets.d_loss(self.cfg, lr_, lf, self.targets(step))
+        self.same(f"{p} loss_d", self.out(p, "loss_d"), loss)
+        self.same(f"{p} fake", self.out(p, "fake"), fake)
+        for rid, r in sorted(self.regs.items()):
+            if self.lazy(r) > 1 or "d" not in nets.of(r):
+                continue
+            v = self.term(p, rid, step, real, fake.detach(), d)
+            if v is not None:
+                self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
+                loss = loss + v
+        self.descend(p, "d", loss, ps, step, 1.0, expect)
+        expect.update(d.new)
+        expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"]
+        return fake
+
+    def g_part(self, p, step, fake, ps, expect):
+        d, _ = self.network("d", False)
+        loss = nets.g_loss(self.cfg, d(fake))
+        self.same(f"{p} loss_g", self.out(p, "loss_g"), loss)
+        self.descend(p, "g", loss, ps, step, 1.0, expect)
+
+    @staticmethod
+    def lazy(r):
+        return int(r["every"]["steps"]) if isinstance(r.get("every"), dict) else 1
+
+    def run(self, p):
+        number, _, name = p.split(".", 2)
+        step, expect = int(number), {}
+        if name == "d_step":
+            g, _ = self.network("g", False)
+            self.d_part(p, step, g, expect)
+            expect.update(g.new)
+        elif name == "g_step":
+            g, ps = self.network("g", True)
+            shape = [0] + list(self.out_shape())
+            self.g_part(p, step, g(self.draw_z(p), shape), ps, expect)
+            expect.update(g.new)
+        elif name == "dg_step":
+            g, ps = self.network("g", True)
+            fake = self.d_part(p, step, g, expect)
+            self.g_part(p, step, fake, ps, expect)
+            expect.update(g.new)
+        elif name.startswith("d_lazy."):
+            rid = name.split(".", 1)[1]
+            k = self.lazy(self.regs[rid])
+            real = tensor(self.out(p, "real"))
+            g, _ = self.network("g", False)
+            d, ps = self.network("d", True)
+            v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] == "gradient_penalty" else None, d)
+            self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
+            self.descend(p, "d", v * k, ps, step, k / (k + 1), expect)
+        elif name == "ema":
+            e = self.cfg["g"]["ema"]
+            beta = e.get("decay", 0.999)
+            if isinstance(e.get("half_life"), dict):
+                unit, n = next(iter(e["half_life"].items()))
+                steps = {"steps": n, "kimg": math.ceil(n * 1000 / self.per_step), "images": math.ceil(n / self.per_step)}[unit]
+                half = steps * self.per_step
+                if e.get("ramp_up", 0) > 0:
+                    half = min(half, float(self.s["counter/images"]) * e["ramp_up"])
+                beta = 0.5 ** (self.per_step / max(half, 1e-8))
+            for n in [k for k in self.s if k.startswith("ema/")]:
+                now = self.s[n[4:]]
+                buffer = "running_" in n or n.endswith("/u") or n.endswith("/v")
+                expect[n] = now if buffer else now + beta * (self.s[n] - now)
+        else:
+            raise SystemExit(f"no peer for program {name}")
+        self.check_states(p, expect)
+
+    def out_shape(self):
+        for k, v in self.t.items():
+            if k.endswith("/out/real"):
+                return v.shape[1:]
+        raise SystemExit("the trace holds no real batch")
+
+    def check_states(self, p, expect):
+        changed = {k[len(p) + 7:]: v for k, v in self.t.items() if k.startswith(f"{p}/state/")}
+        for n, v in changed.items():
+            if n.startswith("log/") or n.endswith(".invocation"):
+                continue
+            if n not in expect:
+                self.bad.append((math.inf, f"{p} state {n} changed and should not have"))
+                continue
+            self.same(f"{p} state {n}", v, expect[n].reshape(v.shape))
+        for n, v in expect.items():
+            if n not in changed and (self.s[n] - v.detach().reshape(self.s[n].shape)).abs().max().item() > 1e-9:
+                self.bad.append((math.inf, f"{p} state {n} should have changed"))
+        for n, v in changed.items():
+            self.s[n] = tensor(v)
+
+    def replay(self):
+        for p in self.programs:
+            self.run(p)
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("trace", nargs="+")
+    a.add_argument("--tol", type=float, default=1e-4)
+    a.add_argument("--golden")
+    a = a.parse_args()
+    failed = 0
+    for path in a.trace:
+        r = Replay(path, a.tol)
+        r.replay()
+        print(f"{path}: {len(r.programs)} programs, {r.compared} tensors, largest relative error {r.worst:.2e}" + (f", {len(r.bad)} BAD" if r.bad else ""))
+        for d, name in sorted(r.bad, reverse=True)[:8]:
+            print(f"  {d:.3e}  {name}")
+        failed |= bool(r.bad)
+        if a.golden:
+            with open(a.golden, "w") as f:
+                f.writelines(f"{n}\t{norm:.9e}\t{top:.9e}\n" for n, norm, top in r.golden)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
