@@ -124,9 +124,17 @@ static int rg_compile(const ir_graph *g, rg_result *r) {
   return 1;
 }
 static void rg_fill(const ir_graph *g, rg_result *r, ir_bind *bind, void *user) {
+  const plan_constant *c;
+  uint32_t n_constants = plan_constants(r->plan, &c);
   (void)g;
   for (uint32_t k = 0; k < r->n; k++) {
     const plan_named *d = &r->names[k];
+    uint32_t fixed = 0;
+    while (fixed < n_constants && strcmp(c[fixed].name, d->name)) fixed++;
+    if (fixed < n_constants) {
+      memcpy(r->buffers[k], c[fixed].data, (size_t)c[fixed].bytes);
+      continue;
+    }
     int64_t n = rg_bytes(d) / ir_dtype_size(d->dtype);
     double *v = calloc((size_t)n, sizeof *v);
     err e = {0};
