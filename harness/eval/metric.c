@@ -110,6 +110,7 @@ static exec_program *pass_program(metric_run *m, uint32_t k, const gantry_pass *
     batch.x = gan_gather(cx, abi_t(kept_input(b, pass->set, pass->rows)), index, 0, 0);
   else if (pass->set != GANTRY_DRAWS)
     batch.x = batch_images(m, b, pass->set, real, index);
+  if (!pass->rows && real && real->labels && pass->set != GANTRY_FAKE) batch.label = abi_t(data_labels(b, real, real == m->c->train ? "train" : real->split, index.id));
   abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
   abi_leave(b, f, m->iface->pass(cx, k, &batch), "pass");
   for (uint32_t j = 0; j < b->keeps.n && !b->err.code && !b->g->err.code; j++)

@@ -204,7 +204,7 @@ static gantry_status prepare(loop *l, err *e) {
   train_run *r = l->r;
   const cfg_run *c = r->cfg;
   l->log_every = period(r, c->log_every);
-  l->sample_every = period(r, c->sample_every);
+  l->sample_every = abi_world_net(r->world, GANTRY_G) ? period(r, c->sample_every) : 0; /* a classifier draws nothing */
   l->checkpoint_every = period(r, c->checkpoint_every);
   l->metric_every = ARENA_ARRAY(r->mem, int64_t, c->n_metrics + 1);
   l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);

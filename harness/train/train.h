@@ -83,5 +83,5 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
 /* trace.c: steps 0 .. n-1 with every input, draw, loss, gradient and state before and after, as one safetensors file. */
 gantry_status train_trace_file(train_run *r, int64_t n, const char *path, err *e);
 
-extern const train_method train_method_gan;
+extern const train_method train_method_gan, train_method_classifier;
 #endif
