@@ -1,52 +1,38 @@
 /* conv_gemm_body.h - the body of lib_conv_gemm.c for one element type: REAL, NAME(x) and GEMM are defined by whoever includes it. */
 
-/* One row's run of kw x channels: taps [from, to) of the innermost axis lie inside the image. Where channels and taps are both dense
- * in the image it is one piece. */
-static void NAME(fill_row)(const conv_shape *q, const REAL *image, int64_t r, REAL *row) {
-  int64_t cg = q->c / q->groups, run = q->k[2] * cg;
-  window w = window_of(q, r);
-  const REAL *sample = image + w.sample * q->in[0] * q->in[1] * q->in[2] * q->c;
-  int64_t d2 = q->dilation[2], from = w.at[2] >= 0 ? 0 : (-w.at[2] + d2 - 1) / d2, to = w.at[2] >= q->in[2] ? 0 : (q->in[2] - w.at[2] + d2 - 1) / d2;
-  if (to > q->k[2]) to = q->k[2];
-  if (from > to) from = to;
-  int dense = q->groups == 1 && d2 == 1;
-  for (int64_t k0 = 0; k0 < q->k[0]; k0++)
-    for (int64_t k1 = 0; k1 < q->k[1]; k1++, row += run) {
-      int64_t y0 = w.at[0] + k0 * q->dilation[0], y1 = w.at[1] + k1 * q->dilation[1];
-      if (y0 < 0 || y0 >= q->in[0] || y1 < 0 || y1 >= q->in[1]) {
-        for (int64_t i = 0; i < run; i++) row[i] = 0;
-        continue;
+/* Rows [r, r + n) of the patch matrix. Where channels and taps are both dense in the image, a run of taps is one piece. */
+static void NAME(fill)(const conv_shape *q, const REAL *restrict image, int64_t r, int64_t n, REAL *restrict row) {
+  int64_t cg = q->c / q->groups, run = q->k[2] * cg, dense = q->groups == 1 && q->dilation[2] == 1, step = q->dilation[2] * q->c;
+  for (window w = window_of(q, r); n; n--, advance(q, &w))
+    for (int64_t k0 = 0; k0 < q->k[0]; k0++)
+      for (int64_t k1 = 0; k1 < q->k[1]; k1++, row += run) {
+        int64_t line = line_of(q, &w, k0, k1), from = line == INT64_MIN ? run : w.from * cg, to = line == INT64_MIN ? run : w.to * cg;
+        if (dense && from == 0 && to == 4) memcpy(row, image + line, 4 * sizeof *row);
+        else if (dense && to > from) memcpy(row + from, image + line + from, sizeof *row * (size_t)(to - from));
+        else
+          for (int64_t t = from / cg; t < to / cg; t++)
+            for (int64_t i = 0; i < cg; i++) row[t * cg + i] = image[line + t * step + i];
+        for (int64_t i = 0; i < from; i++) row[i] = 0;
+        for (int64_t i = to; i < run; i++) row[i] = 0;
       }
-      const REAL *line = sample + (y0 * q->in[1] + y1) * q->in[2] * q->c + w.at[2] * q->c;
-      for (int64_t i = 0; i < from * cg; i++) row[i] = 0;
-      if (dense)
-        for (int64_t i = from * cg; i < to * cg; i++) row[i] = line[i];
-      else
-        for (int64_t t = from; t < to; t++)
-          for (int64_t i = 0; i < cg; i++) row[t * cg + i] = line[t * d2 * q->c + i];
-      for (int64_t i = to * cg; i < run; i++) row[i] = 0;
-    }
 }
 
-/* The way back: adds a row to the pixels it came from. */
-static void NAME(add_row)(const conv_shape *q, REAL *image, int64_t r, const REAL *row) {
-  int64_t cg = q->c / q->groups, run = q->k[2] * cg;
-  window w = window_of(q, r);
-  REAL *sample = image + w.sample * q->in[0] * q->in[1] * q->in[2] * q->c;
-  int64_t d2 = q->dilation[2], from = w.at[2] >= 0 ? 0 : (-w.at[2] + d2 - 1) / d2, to = w.at[2] >= q->in[2] ? 0 : (q->in[2] - w.at[2] + d2 - 1) / d2;
-  if (to > q->k[2]) to = q->k[2];
-  int dense = q->groups == 1 && d2 == 1;
-  for (int64_t k0 = 0; k0 < q->k[0]; k0++)
-    for (int64_t k1 = 0; k1 < q->k[1]; k1++, row += run) {
-      int64_t y0 = w.at[0] + k0 * q->dilation[0], y1 = w.at[1] + k1 * q->dilation[1];
-      if (y0 < 0 || y0 >= q->in[0] || y1 < 0 || y1 >= q->in[1]) continue;
-      REAL *line = sample + (y0 * q->in[1] + y1) * q->in[2] * q->c + w.at[2] * q->c;
-      if (dense)
-        for (int64_t i = from * cg; i < to * cg; i++) line[i] += row[i];
-      else
-        for (int64_t t = from; t < to; t++)
-          for (int64_t i = 0; i < cg; i++) line[t * d2 * q->c + i] += row[t * cg + i];
-    }
+/* The way back: adds rows to the pixels they came from, in order. */
+static void NAME(add)(const conv_shape *q, REAL *restrict image, int64_t r, int64_t n, const REAL *restrict row) {
+  int64_t cg = q->c / q->groups, run = q->k[2] * cg, dense = q->groups == 1 && q->dilation[2] == 1, step = q->dilation[2] * q->c;
+  for (window w = window_of(q, r); n; n--, advance(q, &w))
+    for (int64_t k0 = 0; k0 < q->k[0]; k0++)
+      for (int64_t k1 = 0; k1 < q->k[1]; k1++, row += run) {
+        int64_t line = line_of(q, &w, k0, k1), from = w.from * cg, to = w.to * cg;
+        if (line == INT64_MIN) continue;
+        if (dense && from == 0 && to == 4)
+          for (int64_t i = 0; i < 4; i++) image[line + i] += row[i];
+        else if (dense)
+          for (int64_t i = from; i < to; i++) image[line + i] += row[i];
+        else
+          for (int64_t t = w.from; t < w.to; t++)
+            for (int64_t i = 0; i < cg; i++) image[line + t * step + i] += row[t * cg + i];
+      }
 }
 
 /* Three matrix products: y = P w', P = y w, w = y' P, where P are the patches of rows [r, r + n) of one group. */
@@ -62,11 +48,11 @@ void NAME(conv_gemm)(const conv_shape *q, const REAL *a, const REAL *b, REAL *ou
       if (q->op == GANTRY_OP_CONV_DGRAD) {
         REAL *p = direct ? out + r * q->c + g * cg : patches;
         GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, wide, (int)og, 1, a + r * q->o + g * og, o, b + g * og * width, wide, 0, p, ld);
-        for (int64_t i = 0; i < n && !direct; i++) NAME(add_row)(q, out + g * cg, r + i, p + i * width);
+        if (!direct) NAME(add)(q, out + g * cg, r, n, p);
         continue;
       }
       const REAL *p = direct ? a + r * q->c + g * cg : patches;
-      for (int64_t i = 0; i < n && !direct; i++) NAME(fill_row)(q, a + g * cg, r + i, patches + i * width);
+      if (!direct) NAME(fill)(q, a + g * cg, r, n, patches);
       if (q->op == GANTRY_OP_CONV) GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)og, wide, 1, p, ld, b + g * og * width, wide, 0, out + r * q->o + g * og, o);
       else GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)og, wide, (int)n, 1, b + r * q->o + g * og, o, p, ld, r ? 1 : 0, out + g * og * width, wide);
     }

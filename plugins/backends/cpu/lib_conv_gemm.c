@@ -28,16 +28,45 @@ static int plain(const conv_shape *q) {
 
 int64_t conv_gemm_scratch(const conv_shape *q, int64_t element) { return plain(q) ? 0 : slice_rows(q, element) * width_of(q) * element; }
 
-/* Row r of the patch matrix: where its window starts. */
-typedef struct window { int64_t sample, at[3]; } window;
+/* One row of the patch matrix: where its window starts, and which taps of the innermost axis lie inside the image. */
+typedef struct window { int64_t sample, out[3], at[3], from, to; } window;
+
+static void innermost(const conv_shape *q, window *w) {
+  int64_t d = q->dilation[2];
+  w->at[2] = w->out[2] * q->stride[2] - q->lo[2];
+  w->from = w->at[2] >= 0 ? 0 : (-w->at[2] + d - 1) / d;
+  w->to = w->at[2] >= q->in[2] ? 0 : w->at[2] + (q->k[2] - 1) * d < q->in[2] ? q->k[2] : (q->in[2] - w->at[2] + d - 1) / d;
+  if (w->from > w->to) w->from = w->to;
+}
+
 static window window_of(const conv_shape *q, int64_t r) {
-  window w;
-  int64_t o2 = r % q->out[2], o1 = r / q->out[2] % q->out[1], o0 = r / q->out[2] / q->out[1] % q->out[0];
-  w.sample = r / (q->out[0] * q->out[1] * q->out[2]);
-  w.at[0] = o0 * q->stride[0] - q->lo[0];
-  w.at[1] = o1 * q->stride[1] - q->lo[1];
-  w.at[2] = o2 * q->stride[2] - q->lo[2];
+  window w = {.sample = r / (q->out[0] * q->out[1] * q->out[2]), .out = {r / q->out[2] / q->out[1] % q->out[0], r / q->out[2] % q->out[1], r % q->out[2]}};
+  for (int k = 0; k < 2; k++) w.at[k] = w.out[k] * q->stride[k] - q->lo[k];
+  innermost(q, &w);
   return w;
+}
+
+static void advance(const conv_shape *q, window *w) {
+  if (++w->out[2] == q->out[2]) {
+    w->out[2] = 0;
+    if (++w->out[1] == q->out[1]) {
+      w->out[1] = 0;
+      if (++w->out[0] == q->out[0]) {
+        w->out[0] = 0;
+        w->sample++;
+      }
+      w->at[0] = w->out[0] * q->stride[0] - q->lo[0];
+    }
+    w->at[1] = w->out[1] * q->stride[1] - q->lo[1];
+  }
+  innermost(q, w);
+}
+
+/* Element of the image where the run of taps (k0, k1) starts; INT64_MIN: that line lies outside. */
+static inline int64_t line_of(const conv_shape *q, const window *w, int64_t k0, int64_t k1) {
+  int64_t y0 = w->at[0] + k0 * q->dilation[0], y1 = w->at[1] + k1 * q->dilation[1];
+  if (y0 < 0 || y0 >= q->in[0] || y1 < 0 || y1 >= q->in[1]) return INT64_MIN;
+  return (((w->sample * q->in[0] + y0) * q->in[1] + y1) * q->in[2] + w->at[2]) * q->c;
 }
 
 #define REAL float
