@@ -78,7 +78,14 @@ $(B)/tests/%: tests/unit/%.c tests/unit/t.h $(LIB_OBJ)
 	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS)
 .SECONDARY:
 
-test-binaries: $(TEST_BIN)
+# Plugins made for tests, good and bad, in a root of their own: build/<config>/fixtures/<kind>/<name>.so
+FIXTURE_SRC := $(wildcard tests/fixtures/*/*.c)
+FIXTURE_SO  := $(FIXTURE_SRC:tests/%.c=$(B)/%.so)
+$(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
+	@mkdir -p $(@D)
+	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+
+test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
@@ -89,4 +96,4 @@ deps:
 clean:
 	rm -rf build/release build/address build/undefined build/thread gantry
 
--include $(HOST_OBJ:.o=.d) $(PLUGINS:.so=.d) $(CPU_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d)
+-include $(HOST_OBJ:.o=.d) $(PLUGINS:.so=.d) $(CPU_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d) $(FIXTURE_SO:.so=.d)

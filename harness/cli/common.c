@@ -10,7 +10,7 @@
 int cli_parse(int argc, char **argv, const char *usage, flag *f, uint32_t n, int want, const char **words, uint32_t cap, uint32_t *n_words) {
   int rc = flags_parse(argc, argv, usage, f, n, words, cap, n_words);
   if (rc) return rc < 0 ? EXIT_OK : rc;
-  if (want >= 0 ? *n_words == (uint32_t)want : *n_words >= (uint32_t)-want) return -1;
+  if (want == CLI_ANY || (want >= 0 ? *n_words == (uint32_t)want : *n_words >= (uint32_t)-want)) return -1;
   fprintf(stderr, "gantry %s: usage: %s\n", argv[0], usage);
   return EXIT_USAGE;
 }

@@ -1,110 +1,184 @@
-/* schema.c - JSON Schema (draft-07) of the experiment format with the plugins there are, for editors: completion, ranges, docs. Made from the
- * same parameter tables that validate. */
-#include <jansson.h>
-#include <math.h>
+/* schema.c - JSON Schema (draft-07) of the experiment format with the plugins at hand, for editors that complete and check while
+ * one types. It says less than cfg_load: what plugins need of each other, and axes against paths, only gantry itself checks. */
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config.h"
+#include "config/doc.h"
 
-static json_t *ref(const char *name) { return json_pack("{s:s+}", "$ref", "#/definitions/", name); }
-
-static json_t *typed(const char *type, const char *doc) {
-  json_t *o = json_pack("{s:s}", "type", type);
-  if (doc) json_object_set_new(o, "description", json_string(doc));
-  return o;
+static json_t *object(void) { return json_object(); }
+static json_t *typed(const char *type) { return json_pack("{s:s}", "type", type); }
+static json_t *ref(const char *name) {
+  char path[80];
+  snprintf(path, sizeof path, "#/definitions/%s", name);
+  return json_pack("{s:s}", "$ref", path);
 }
+static void put(json_t *o, const char *key, json_t *v) { json_object_set_new(o, key, v); }
 
-static json_t *number(double v, int whole) { return whole ? json_integer((json_int_t)v) : json_real(v); }
-
-static void range(json_t *o, const gantry_param *p, int whole) {
-  if (p->lo > p->hi) return;
-  if (isfinite(p->lo)) json_object_set_new(o, p->flags & GANTRY_PF_OPEN_LO ? "exclusiveMinimum" : "minimum", number(p->lo, whole));
-  if (isfinite(p->hi)) json_object_set_new(o, p->flags & GANTRY_PF_OPEN_HI ? "exclusiveMaximum" : "maximum", number(p->hi, whole));
+/* {"type": "object", "properties": p, "additionalProperties": false}; takes p. */
+static json_t *closed(json_t *p) {
+  put(p, "note", object());
+  return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", p, "additionalProperties", 0);
 }
+static json_t *map_of(json_t *v) { return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", v); }
 
-static json_t *parameter(const gantry_param *p) {
+static json_t *param_schema(const gantry_param *p) {
+  json_t *s = object();
   static const char *const types[] = {"", "boolean", "integer", "number", "string", "string", "array", "array", "string"};
-  json_t *o = typed(types[p->type], p->doc), *items;
-  int whole = p->type == GANTRY_P_INT || p->type == GANTRY_P_INTS;
-  switch (p->type) {
-    case GANTRY_P_BOOL: json_object_set_new(o, "default", json_boolean(p->def != 0)); break;
-    case GANTRY_P_INT:
-    case GANTRY_P_FLOAT:
-      if (!(p->flags & GANTRY_PF_REQUIRED)) json_object_set_new(o, "default", number(p->def, whole));
-      range(o, p, whole);
-      break;
-    case GANTRY_P_INTS:
-    case GANTRY_P_FLOATS:
-      items = typed(whole ? "integer" : "number", NULL);
-      range(items, p, whole);
-      json_object_set_new(o, "items", items);
-      break;
-    case GANTRY_P_ENUM: {
-      json_t *choices = json_array();
-      for (uint32_t k = 0; p->choices[k]; k++) json_array_append_new(choices, json_string(p->choices[k]));
-      json_object_set_new(o, "enum", choices);
-    } /* fall through */
-    default:
-      if (p->def_str) json_object_set_new(o, "default", json_string(p->def_str));
+  put(s, "type", json_string(p->type <= GANTRY_P_PATH ? types[p->type] : "string"));
+  if (p->doc) put(s, "description", p->unit && *p->unit ? json_sprintf("%s (%s)", p->doc, p->unit) : json_string(p->doc));
+  if (p->type == GANTRY_P_ENUM) {
+    json_t *choices = json_array();
+    for (const char *const *c = p->choices; c && *c; c++) json_array_append_new(choices, json_string(*c));
+    put(s, "enum", choices);
   }
+  if ((p->type == GANTRY_P_INT || p->type == GANTRY_P_FLOAT) && p->lo <= p->hi) {
+    put(s, p->flags & GANTRY_PF_OPEN_LO ? "exclusiveMinimum" : "minimum", json_real(p->lo));
+    if (p->hi < 1e300) put(s, p->flags & GANTRY_PF_OPEN_HI ? "exclusiveMaximum" : "maximum", json_real(p->hi));
+  }
+  if (p->type == GANTRY_P_INTS || p->type == GANTRY_P_FLOATS) put(s, "items", typed(p->type == GANTRY_P_INTS ? "integer" : "number"));
+  if (!(p->flags & GANTRY_PF_REQUIRED)) {
+    if (p->type == GANTRY_P_BOOL) put(s, "default", json_boolean(p->def != 0));
+    else if (p->type == GANTRY_P_INT) put(s, "default", json_integer((json_int_t)p->def));
+    else if (p->type == GANTRY_P_FLOAT) put(s, "default", json_real(p->def));
+    else if (p->def_str && p->type != GANTRY_P_INTS && p->type != GANTRY_P_FLOATS) put(s, "default", json_string(p->def_str));
+  }
+  return s;
+}
+
+typedef json_t *extra_fn(void);
+
+/* One of the plugins of a kind, each with its own parameters. */
+static json_t *element(abi_registry *reg, uint32_t kind, extra_fn *extra) {
+  json_t *any = json_array();
+  for (uint32_t k = 0; k < abi_count(reg); k++) {
+    const abi_plugin *p = abi_at(reg, k);
+    if (p->refused || p->desc->kind != kind) continue;
+    json_t *props = object(), *required = json_pack("[s]", "name");
+    put(props, "name", json_pack("{s:s, s:s}", "const", p->desc->name, "description", p->desc->summary));
+    for (uint32_t i = 0; i < p->desc->param_count; i++) {
+      const gantry_param *q = abi_param_at(p->desc, i);
+      put(props, q->key, param_schema(q));
+      if (q->flags & GANTRY_PF_REQUIRED) json_array_append_new(required, json_string(q->key));
+    }
+    if (extra) {
+      json_t *more = extra();
+      json_object_update(props, more);
+      json_decref(more);
+    }
+    json_t *one = closed(props);
+    put(one, "required", required);
+    json_array_append_new(any, one);
+  }
+  return json_pack("{s:o}", "anyOf", any);
+}
+
+static json_t *reg_extra(void) {
+  json_t *o = json_pack("{s:o, s:o, s:o}", "on", typed("boolean"), "order", typed("integer"), "every", ref("duration"));
+  put(o, "of", json_pack("{s:[{s:[s,s]},{s:s,s:{s:[s,s]}}]}", "anyOf", "enum", "g", "d", "type", "array", "items", "enum", "g", "d"));
+  return o;
+}
+static json_t *metric_extra(void) {
+  json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "on", typed("boolean"), "every", ref("duration"), "features", typed("string"), "fake", typed("integer"), "real", typed("string"), "real_limit", typed("integer"));
+  put(o, "weights", json_pack("{s:s, s:{s:[s,s]}}", "type", "array", "items", "enum", "ema", "raw"));
+  return o;
+}
+static json_t *data_extra(void) {
+  json_t *o = json_pack("{s:o, s:o}", "split", typed("string"), "limit", json_pack("{s:[s,s]}", "type", "integer", "null"));
+  put(o, "range", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "number", "minItems", 2, "maxItems", 2));
   return o;
 }
 
-/* {"name": "adam", its parameters, the reserved words} */
-static json_t *plugin(const gantry_plugin *d) {
-  json_t *properties = json_object(), *required = json_pack("[s]", "name");
-  json_object_set_new(properties, "name", json_pack("{s:s,s:s}", "const", d->name, "description", d->summary));
-  for (uint32_t k = 0; k < d->param_count; k++) {
-    const gantry_param *p = abi_param_at(d, k);
-    json_object_set_new(properties, p->key, parameter(p));
-    if (p->flags & GANTRY_PF_REQUIRED) json_array_append_new(required, json_string(p->key));
+static json_t *durations(void) {
+  static const char *const units[] = {"steps", "images", "kimg", "epochs", "fraction"};
+  json_t *any = json_array();
+  json_array_append_new(any, json_pack("{s:s}", "const", "end"));
+  for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+    json_t *o = closed(json_pack("{s:{s:s, s:i}}", units[k], "type", "number", "exclusiveMinimum", 0));
+    put(o, "required", json_pack("[s]", units[k]));
+    json_array_append_new(any, o);
   }
-  json_object_set_new(properties, "on", typed("boolean", "false leaves the element out"));
-  json_object_set_new(properties, "of", json_pack("{s:[s,s,s]}", "enum", "g", "d", "both"));
-  json_object_set_new(properties, "every", ref("duration"));
-  json_object_set_new(properties, "order", typed("integer", "place among elements of one stage"));
-  json_object_set_new(properties, "note", json_object());
-  if (d->kind == GANTRY_KIND_METRIC) {
-    json_object_set_new(properties, "features", typed("string", "feature network"));
-    json_object_set_new(properties, "fake", typed("integer", "samples of G"));
-    json_object_set_new(properties, "real", typed("string", "split used as the reference set"));
-    json_object_set_new(properties, "weights", json_object());
-  }
-  if (d->kind == GANTRY_KIND_DATASET) {
-    json_object_set_new(properties, "split", typed("string", "train, test, ..."));
-    json_object_set_new(properties, "range", json_pack("{s:s,s:{s:s},s:i,s:i}", "type", "array", "items", "type", "number", "minItems", 2, "maxItems", 2));
-    json_object_set_new(properties, "limit", typed("integer", "samples used at most"));
-  }
-  return json_pack("{s:s,s:o,s:o,s:b}", "type", "object", "properties", properties, "required", required, "additionalProperties", 0);
+  return json_pack("{s:o, s:s}", "anyOf", any, "description", "{unit: number} or \"end\"");
 }
 
-static json_t *elements(const char *kind) { return json_pack("{s:s,s:o}", "type", "object", "additionalProperties", ref(kind)); }
+static json_t *base_schema(abi_registry *reg) {
+  json_t *p = object(), *g = object(), *d = object(), *ema = object(), *train = object(), *schedule = object(), *samples = object(), *checkpoints = object(), *log = object();
+  put(p, "data", element(reg, GANTRY_KIND_DATASET, data_extra));
+  put(ema, "on", typed("boolean"));
+  put(ema, "half_life", ref("duration"));
+  put(ema, "decay", typed("number"));
+  put(ema, "ramp_up", typed("number"));
+  put(g, "arch", ref("arch"));
+  put(g, "optim", ref("optim"));
+  put(g, "ema", closed(ema));
+  put(d, "arch", ref("arch"));
+  put(d, "optim", ref("optim"));
+  put(p, "g", closed(g));
+  put(p, "d", closed(d));
+  put(p, "loss", element(reg, GANTRY_KIND_LOSS, NULL));
+  put(p, "regularizers", map_of(element(reg, GANTRY_KIND_REGULARIZER, reg_extra)));
+  put(p, "metrics", map_of(element(reg, GANTRY_KIND_METRIC, metric_extra)));
+  static const char *const times[] = {"start", "end", "warmup", "every"}, *const counts[] = {"batch", "d_steps", "g_steps", "threads"};
+  for (int k = 0; k < 4; k++) put(schedule, times[k], ref("duration"));
+  put(schedule, "of", json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string"));
+  put(schedule, "on", typed("boolean"));
+  put(schedule, "shape", json_pack("{s:[s,s,s,s,s]}", "enum", "linear", "exponential", "cosine", "step", "constant"));
+  put(schedule, "to", typed("number"));
+  put(schedule, "factor", typed("number"));
+  put(p, "schedules", map_of(closed(schedule)));
+  for (int k = 0; k < 4; k++) put(train, counts[k], json_pack("{s:s, s:i}", "type", "integer", "minimum", 1));
+  put(train, "updates", json_pack("{s:[s,s]}", "enum", "alternating", "simultaneous"));
+  put(train, "precision", json_pack("{s:[s,s]}", "enum", "f32", "bf16"));
+  put(train, "length", ref("duration"));
+  put(p, "train", closed(train));
+  put(samples, "grid", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "integer", "minItems", 2, "maxItems", 2));
+  put(samples, "interpolations", typed("integer"));
+  put(samples, "every", ref("duration"));
+  put(p, "samples", closed(samples));
+  put(checkpoints, "every", ref("duration"));
+  put(checkpoints, "keep", typed("integer"));
+  put(checkpoints, "best", typed("string"));
+  put(p, "checkpoints", closed(checkpoints));
+  put(log, "every", ref("duration"));
+  put(p, "log", closed(log));
+  return closed(p);
+}
 
-static json_t *network(void) {
-  return json_pack("{s:s,s:{s:o,s:o,s:{s:s}}}", "type", "object", "properties", "arch", ref("arch"), "optim", ref("optim"), "ema", "type", "object");
+static json_t *axis_schema(void) {
+  json_t *values = object(), *levels = object();
+  put(values, "path", typed("string"));
+  put(values, "values", json_pack("{s:s, s:i}", "type", "array", "minItems", 1));
+  put(values, "when", typed("object"));
+  put(levels, "levels", map_of(typed("object")));
+  put(levels, "when", typed("object"));
+  json_t *v = closed(values), *l = closed(levels);
+  put(v, "required", json_pack("[s,s]", "path", "values"));
+  put(l, "required", json_pack("[s]", "levels"));
+  return json_pack("{s:[o,o]}", "anyOf", v, l);
 }
 
 void cfg_schema(abi_registry *reg, buf *out) {
-  static const char *const units[] = {"steps", "images", "kimg", "epochs", "fraction"};
-  json_t *definitions = json_object(), *duration = json_object();
-  for (size_t k = 0; k < sizeof units / sizeof *units; k++) json_object_set_new(duration, units[k], typed("number", NULL));
-  json_object_set_new(definitions, "duration", json_pack("{s:[{s:s},{s:s,s:o,s:b,s:i,s:i}]}", "anyOf", "const", "end", "type", "object", "properties", duration, "additionalProperties", 0, "minProperties", 1, "maxProperties", 1));
-  for (uint32_t kind = GANTRY_KIND_LOSS; kind <= GANTRY_KIND_DATASET; kind++) {
-    json_t *any = json_array();
-    for (uint32_t k = 0; k < abi_count(reg); k++)
-      if (!abi_at(reg, k)->refused && abi_at(reg, k)->desc->kind == kind) json_array_append_new(any, plugin(abi_at(reg, k)->desc));
-    json_object_set_new(definitions, abi_kind_name(kind), json_pack("{s:o}", "anyOf", any));
-  }
-  json_t *base = json_pack("{s:s,s:{s:o,s:o,s:o,s:o,s:o,s:o,s:{s:s},s:{s:s},s:{s:s},s:{s:s},s:{s:s},s:{}},s:b}", "type", "object", "properties", "data", ref("dataset"), "g", network(), "d", network(), "loss", ref("loss"),
-                           "regularizers", elements("regularizer"), "metrics", elements("metric"), "schedules", "type", "object", "train", "type", "object", "samples", "type", "object", "checkpoints", "type", "object", "log",
-                           "type", "object", "note", "additionalProperties", 0);
-  json_t *properties = json_pack("{s:{s:i},s:{s:s},s:{s:s},s:o}", "gantry", "const", 1, "name", "type", "string", "question", "type", "string", "base", base);
-  static const char *const free_form[] = {"axes", "ladder", "rules", "exclude", "design", "baseline", "seeds", "judge", "extends", "note"};
-  for (size_t k = 0; k < sizeof free_form / sizeof *free_form; k++) json_object_set_new(properties, free_form[k], json_object());
-  json_t *root = json_pack("{s:s,s:s,s:s,s:o,s:[s,s],s:b,s:o}", "$schema", "http://json-schema.org/draft-07/schema#", "title", "Gantry experiment", "type", "object", "properties", properties, "required", "gantry", "name",
-                           "additionalProperties", 0, "definitions", definitions);
-  char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-  if (text) buf_printf(out, "%s\n", text);
+  json_t *p = object();
+  put(p, "gantry", json_pack("{s:i}", "const", 1));
+  put(p, "name", json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"));
+  put(p, "question", typed("string"));
+  put(p, "extends", typed("string"));
+  put(p, "base", base_schema(reg));
+  put(p, "axes", map_of(axis_schema()));
+  put(p, "ladder", json_pack("{s:s, s:o}", "type", "array", "items", closed(json_pack("{s:o, s:o, s:o}", "label", typed("string"), "set", typed("object"), "keep", typed("boolean")))));
+  put(p, "rules", json_pack("{s:s, s:o}", "type", "array", "items", closed(json_pack("{s:o, s:o}", "when", typed("object"), "set", typed("object")))));
+  put(p, "exclude", json_pack("{s:s, s:o}", "type", "array", "items", closed(json_pack("{s:o, s:o}", "when", typed("object"), "why", typed("string")))));
+  put(p, "design", object());
+  put(p, "baseline", typed("object"));
+  put(p, "seeds", json_pack("{s:[o,o]}", "anyOf", json_pack("{s:s, s:i}", "type", "integer", "minimum", 1), json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "integer")));
+  put(p, "judge", closed(json_pack("{s:o, s:{s:[s,s,s]}, s:{s:[s,s]}}", "metric", typed("string"), "weights", "enum", "ema", "raw", "auto", "reduce", "enum", "last", "best")));
+  json_t *root = closed(p);
+  put(root, "$schema", json_string("http://json-schema.org/draft-07/schema#"));
+  put(root, "title", json_string("Gantry experiment"));
+  put(root, "required", json_pack("[s,s]", "gantry", "name"));
+  put(root, "definitions", json_pack("{s:o, s:o, s:o}", "duration", durations(), "arch", element(reg, GANTRY_KIND_ARCH, NULL), "optim", element(reg, GANTRY_KIND_OPTIM, NULL)));
+  char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+  buf_puts(out, text ? text : "{}");
+  buf_putc(out, '\n');
   free(text);
   json_decref(root);
 }

@@ -141,7 +141,9 @@ static void tell(going *g, const slot *s, const db_end *x) {
   if (!isnan(s->shown.judge)) snprintf(judge, sizeof judge, "  %s %.4g", g->x->judge_metric, s->shown.judge);
   progress_say(g->view, "%-8s %s s%llu  %lld steps in %.1f s%s", x->status, s->job->label, (unsigned long long)s->job->seed, (long long)s->shown.step, sec, judge);
   if (x->error_text) progress_say(g->view, "         %s: %s", x->error_class ? x->error_class : x->status, x->error_text);
-  if (!strcmp(x->status, "failed") || !strcmp(x->status, "killed")) progress_say(g->view, "         log: %s", s->log);
+  if (strcmp(x->status, "failed") && strcmp(x->status, "killed")) return;
+  progress_say(g->view, "         log: %s", s->log);
+  if (g->o->quiet) log_line(LOG_ERROR, "%s s%llu: %s (log: %s)", s->job->label, (unsigned long long)s->job->seed, x->error_text, s->log);
 }
 
 static gantry_status finish(going *g, slot *s) {

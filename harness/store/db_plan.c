@@ -104,9 +104,9 @@ gantry_status db_grid_view(db *d, int64_t id, err *e) {
     int clash = 0;
     for (uint32_t i = 0; i < factors.n_rows; i++) clash |= !strcmp(m, db_at(&factors, i, 1)->s);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) clash |= !strcmp(m, taken[i]);
-    buf_puts(&sql, ", (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=");
+    buf_puts(&sql, ", CASE r.status WHEN 'diverged' THEN NULL ELSE (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=");
     quote_text(&sql, m);
-    buf_printf(&sql, " ORDER BY v.step DESC, v.weights='%s' DESC LIMIT 1) ", !strcmp(weights, "raw") ? "raw" : "ema");
+    buf_printf(&sql, " ORDER BY v.step DESC, v.weights='%s' DESC LIMIT 1) END ", !strcmp(weights, "raw") ? "raw" : "ema");
     quote(&sql, clash ? arena_fmt(a, "metric_%s", m) : m);
   }
   buf_puts(&sql, " FROM runs r WHERE r.grid=");

@@ -1,82 +1,61 @@
-/* lib_linalg.c - PSD_POWER and EIGVALSH in f64 by LAPACK's dsyevd (OpenBLAS brings it), for the closing graphs of metrics.
+/* lib_linalg.c - PSD_POWER and EIGVALSH in f64: eigenvalues of a symmetric matrix by LAPACK's dsyevd, one thread; the matrix is made symmetric first.
  *
- * Only the symmetric part of the input counts. The scratch holds the matrix, scaled eigenvectors, eigenvalues and LAPACK's work. */
+ * A matrix with a NaN or infinity gives NaN everywhere; LAPACK is not asked, it may not return. */
 #include <cblas.h>
-#include <math.h>
+#include <float.h>
+#include <gantry/scalar.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib.h"
 
-void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
+void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work, const int *lwork, int *iwork, const int *liwork, int *info);
 
-enum { LARGEST = 16384 }; /* LAPACK's 32-bit work sizes end at about 2 n^2 = 2^31 */
-typedef struct eigen { int n, lwork, liwork; double exponent; } eigen;
+typedef struct linalg { int64_t n; double exponent; } linalg;
 
-static int supports(const gantry_lib *l) { return l->n_in == 1 && l->out.dtype == GANTRY_F64 && l->in[0].dtype == GANTRY_F64 && l->in[0].rank == 2 && l->in[0].dims[0] == l->in[0].dims[1] && l->in[0].dims[0] <= LARGEST; }
+static int supports(const gantry_lib *l) { return l->n_in == 1 && l->out.dtype == GANTRY_F64 && l->in[0].dtype == GANTRY_F64 && l->in[0].rank == 2 && l->in[0].dims[0] <= 20000; }
 
-/* dsyevd's documented workspaces, with room for its own blocking. */
-static void sizes(const gantry_lib *l, eigen *q) {
-  int vectors = l->op == GANTRY_OP_PSD_POWER, query = -1, info = 0, n = (int)l->in[0].dims[0], iwork = 0;
-  double work = 0, nothing = 0;
-  q->n = n;
-  dsyevd_(vectors ? "V" : "N", "L", &n, &nothing, &n, &nothing, &work, &query, &iwork, &query, &info, 1, 1);
-  q->lwork = (int)work;
-  q->liwork = iwork;
-}
-
+static int64_t work_size(int64_t n) { return 1 + 6 * n + 2 * n * n; }
 static int64_t scratch(cpu *self, const gantry_lib *l) {
-  eigen q;
+  int64_t n = l->in[0].dims[0];
   (void)self;
-  sizes(l, &q);
-  int64_t n = q.n, matrices = l->op == GANTRY_OP_PSD_POWER ? 2 : 1;
-  return (matrices * n * n + n + q.lwork) * 8 + (int64_t)q.liwork * 4;
+  return 8 * (2 * n * n + n + work_size(n)) + 4 * (3 + 5 * n) + 64;
 }
 
 static gantry_status run(const cpu *self, const cpu_lib *l, char *workspace) {
-  const eigen *q = l->own;
-  const double *x = cpu_at(&l->in[0], workspace);
-  double *out = cpu_at(&l->out, workspace), *a = cpu_at(&l->scratch, workspace), largest = 0;
-  int vectors = l->lib.op == GANTRY_OP_PSD_POWER, info = 0;
+  const linalg *q = l->own;
   int64_t n = q->n;
-  double *scaled = a + n * n, *w = vectors ? scaled + n * n : scaled, *work = w + n;
-  int *iwork = (int *)(void *)(work + q->lwork);
+  const double *x = cpu_at(&l->in[0], workspace);
+  double *out = cpu_at(&l->out, workspace), *a = cpu_at(&l->scratch, workspace), *scaled = a + n * n, *w = scaled + n * n, *work = w + n;
+  int *iwork = (int *)(void *)(work + work_size(n)), in = (int)n, lwork = (int)work_size(n), liwork = (int)(3 + 5 * n), info = 0, finite = 1;
+  int power = l->lib.op == GANTRY_OP_PSD_POWER;
+  int64_t total = power ? n * n : n;
   (void)self;
-  int finite = 1;
-  for (int64_t r = 0; r < n; r++)
-    for (int64_t c = 0; c < n; c++) {
-      a[r * n + c] = (x[r * n + c] + x[c * n + r]) / 2;
-      finite = finite && isfinite(a[r * n + c]);
-    }
-  if (!finite) { /* LAPACK may loop or abort on these; what was not finite stays visible */
-    int64_t count = vectors ? n * n : n;
-    for (int64_t k = 0; k < count; k++) out[k] = NAN;
+  for (int64_t i = 0; i < n * n; i++) finite &= x[i] - x[i] == 0;
+  if (!finite) {
+    for (int64_t i = 0; i < total; i++) out[i] = GK_NAND;
     return GANTRY_OK;
   }
-  dsyevd_(vectors ? "V" : "N", "L", &q->n, a, &q->n, w, work, &q->lwork, iwork, &q->liwork, &info, 1, 1);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++) a[i * n + j] = (x[i * n + j] + x[j * n + i]) / 2;
+  dsyevd_(power ? "V" : "N", "U", &in, a, &in, power ? w : out, work, &lwork, iwork, &liwork, &info);
   if (info) return GANTRY_E_DEVICE;
-  if (!vectors) {
-    memcpy(out, w, sizeof(double) * (size_t)n);
-    return GANTRY_OK;
+  if (!power) return GANTRY_OK;
+  double floor_ = (double)n * DBL_EPSILON * w[n - 1];
+  for (int64_t j = 0; j < n; j++) { /* row j of a is eigenvector j */
+    double p = w[j] <= floor_ || w[j] <= 0 ? 0 : gk_powd(w[j], q->exponent);
+    for (int64_t i = 0; i < n; i++) scaled[j * n + i] = a[j * n + i] * p;
   }
-  if (w[n - 1] > 0) largest = w[n - 1];
-  double floor_at = (double)n * 2.220446049250313e-16 * largest;
-  for (int64_t k = 0; k < n; k++) { /* row k of a is eigenvector k */
-    double p = w[k] <= floor_at ? 0 : pow(w[k], q->exponent);
-    for (int64_t i = 0; i < n; i++) scaled[k * n + i] = a[k * n + i] * p;
-  }
-  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, q->n, q->n, q->n, 1, a, q->n, scaled, q->n, 0, out, q->n);
+  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, in, in, in, 1, a, in, scaled, in, 0, out, in);
   return GANTRY_OK;
 }
 
 static gantry_status make(const cpu_compile *c, cpu_lib *l) {
-  eigen *q = calloc(1, sizeof *q);
+  linalg *q = calloc(1, sizeof *q);
   if (!q) return cpu_fail(c, GANTRY_E_NOMEM, "out of memory");
   l->own = q;
   l->run = run;
-  sizes(&l->lib, q);
+  q->n = l->operands[0].dims[0];
   q->exponent = cpu_attr_f(&l->lib, GANTRY_A_EXPONENT, 1);
-  if (l->lib.scratch == GANTRY_NO_BUFFER) return cpu_fail(c, GANTRY_E_INVALID, "an eigenvalue step came without the scratch it asked for");
   return GANTRY_OK;
 }
 const cpu_family cpu_linalg = {supports, scratch, make};

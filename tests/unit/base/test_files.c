@@ -148,6 +148,7 @@ static int refused(const char *path, const char *header, size_t data, const char
   st_file r;
   int bad = st_read(path, &r, &e) == GANTRY_E_IO && r.mem == NULL;
   if (why) T_HAS(e.msg, why);
+  st_free(&r);
   return bad;
 }
 

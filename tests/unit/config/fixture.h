@@ -87,6 +87,7 @@ static abi_registry *fixture_registry(void) {
   buf_puts(&sh, "wait\n");
   T_CHECK(system(sh.p) == 0);
   buf_free(&sh);
+  arena_free(a);
   const char *roots[] = {fixture_dir};
   reg = abi_registry_open(&(abi_sources){.roots = roots, .n_roots = 1}, &e);
   T_STR(e.msg, "");
@@ -96,6 +97,7 @@ static abi_registry *fixture_registry(void) {
 }
 static void fixture_done(void) {
   char cmd[100];
+  abi_registry_close(fixture_registry());
   snprintf(cmd, sizeof cmd, "rm -rf '%s'", fixture_dir);
   T_CHECK(system(cmd) == 0);
 }

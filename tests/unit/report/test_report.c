@@ -1,0 +1,134 @@
+/* Reports of a grid whose numbers are known: the model, the sentences, the files. */
+#include "../store/synthetic.h"
+
+#include <sys/stat.h>
+
+#include "base/files.h"
+#include "base/image.h"
+#include "report/model.h"
+#include "report/svg.h"
+
+typedef struct w { char out[64]; db *d; arena *a; report_model m; err e; } w;
+static void begin(w *x) {
+  uint32_t lost;
+  memset(x, 0, sizeof *x);
+  x->a = arena_new();
+  strcpy(x->out, "/tmp/gantry-test-XXXXXX");
+  T_CHECK(mkdtemp(x->out) != NULL);
+  T_CHECK(db_open(x->out, &x->d, &lost, &x->e) == 0);
+  synthetic_fill(x->d, &x->e);
+  T_CHECK(report_load(x->d, NULL, x->a, &x->m, &x->e) == 0);
+  T_STR(x->e.msg, "");
+}
+static void end(w *x) {
+  char cmd[100];
+  db_close(x->d);
+  arena_free(x->a);
+  snprintf(cmd, sizeof cmd, "rm -rf '%s'", x->out);
+  T_CHECK(system(cmd) == 0);
+}
+
+static void test_report__model(void) {
+  w x;
+  begin(&x);
+  const report_model *m = &x.m;
+  T_CHECK(m->n_cells == 6 && m->n_seeds == 3 && !m->higher && m->log_scale && m->base == 0 && m->best == 5);
+  T_NEAR(m->cells[5].stat.mean, 28.5, 1e-12); /* the diverged run is not in the mean */
+  T_CHECK(m->cells[5].diverged == 1 && m->cells[3].failed == 1 && m->cells[3].unfinished == 1 && m->cells[4].excluded);
+  T_CHECK(!m->cells[0].close_to_best && m->cells[3].close_to_best); /* one common seed: no distinction */
+  T_NEAR(m->cells[2].against_base.mean, (log(35.0 / 40) + log(36.0 / 41) + log(37.0 / 42)) / 3, 1e-12);
+  T_CHECK(m->n_contrasts == 3);
+  T_STR(m->contrasts[2].factor, "sn");
+  T_CHECK(m->contrasts[2].e.contexts == 2 && m->contrasts[2].e.pairs == 4 && m->contrasts[2].e.dropped == 2);
+  T_CHECK(m->contrasts[2].e.share_less == 1);
+  T_NEAR(m->contrasts[0].p_holm, fmin(1, 3 * 0.25), 1e-12);
+  T_CHECK(report_load(x.d, "nope", x.a, &x.m, &x.e) == GANTRY_E_CONFIG);
+  T_HAS(x.e.msg, "no grid \"nope\" in the database; it has t");
+  end(&x);
+}
+
+static void test_report__text(void) {
+  w x;
+  begin(&x);
+  buf b = {0};
+  report_text(&x.m, x.a, &b);
+  T_HAS(b.p, "t: fid, lower is better, last value, ema weights");
+  T_HAS(b.p, "*  loss=wgan sn=on ");
+  T_HAS(b.p, "~  loss=hinge sn=on ");
+  T_HAS(b.p, "Best: loss=wgan sn=on with fid 28.5 ± 0.71 over 2 seeds.");
+  T_HAS(b.p, "sn: on instead of off changes fid by -5.3 % [");
+  T_HAS(b.p, "1 run diverged. Means leave them out");
+  T_HAS(b.p, "1 run failed and is missing");
+  T_HAS(b.p, "1 run is not finished");
+  buf_free(&b);
+  end(&x);
+}
+
+static void test_report__html_is_whole_and_the_same_twice(void) {
+  w x;
+  begin(&x);
+  uint8_t px[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  image im = {.w = 2, .h = 2, .c = 3, .px = px};
+  T_CHECK(dir_make(path_join(x.a, x.out, "runs/t/000/s1/samples"), &x.e) == 0);
+  T_CHECK(png_write(path_join(x.a, x.out, "runs/t/000/s1/samples/00000100.png"), &im, &x.e) == 0);
+  buf b = {0}, again = {0};
+  T_CHECK(report_html(x.d, &x.m, x.out, x.a, &b, &x.e) == 0);
+  T_STR(x.e.msg, "");
+  T_CHECK(report_html(x.d, &x.m, x.out, x.a, &again, &x.e) == 0);
+  T_CHECK(b.n == again.n && !memcmp(b.p, again.p, b.n));
+  T_HAS(b.p, "Which &lt;loss&gt;?"); /* escaped */
+  T_HAS(b.p, "<tr class=\"best\"><td>loss=wgan sn=on</td>");
+  T_HAS(b.p, "excluded: nothing bounds the critic");
+  T_HAS(b.p, "loss: ns → wgan");
+  T_HAS(b.p, "src=\"data:image/png;base64,iVBORw0KGgo");
+  T_HAS(b.p, "SIGSEGV");
+  T_HAS(b.p, "\"status\":\"diverged\",\"value\":null");
+  T_CHECK(!strstr(b.p, "http://") && !strstr(b.p, "https://") && !strstr(b.p, "<script src") && !strstr(b.p, "<link")); /* nothing from outside */
+  T_CHECK(!strstr(b.p, "nan") && !strstr(b.p, "inf\""));
+  const char *open = b.p;
+  int depth = 0;
+  for (; (open = strchr(open, '<')); open++) depth += !strncmp(open, "<svg", 4) - !strncmp(open, "</svg", 5) + !strncmp(open, "<table", 6) - !strncmp(open, "</table", 7) + !strncmp(open, "<div", 4) - !strncmp(open, "</div", 5);
+  T_CHECK(depth == 0);
+  buf_free(&b);
+  buf_free(&again);
+  end(&x);
+}
+
+static void test_report__markdown(void) {
+  w x;
+  begin(&x);
+  buf b = {0};
+  T_CHECK(report_markdown(x.d, &x.m, x.a, &b, &x.e) == 0);
+  T_HAS(b.p, "| **loss=wgan sn=on** | 2 | 28.5 ± 0.71 |");
+  T_HAS(b.p, "| loss=hinge sn=on | 2 | failed | the process was ended by SIGSEGV |");
+  T_HAS(b.p, "| sn | off → on | -5.3 % |");
+  buf_free(&b);
+  end(&x);
+}
+
+static void test_report__svg_survives_any_numbers(void) {
+  double x[] = {0, 1, 2, 3}, y[] = {NAN, 1e300, -1e300, INFINITY}, one[] = {5}, none[] = {NAN};
+  svg_series s[] = {{.label = "<a>", .n = 4, .x = x, .y = y}, {.label = "b", .color = 1, .n = 1, .x = x, .y = one}, {.label = "c", .n = 1, .x = x, .y = none}};
+  buf b = {0};
+  svg_lines(&b, "t", "step", s, 3, 1);
+  T_HAS(b.p, "&lt;a&gt;");
+  b.n = 0;
+  svg_lines(&b, "t", "step", s + 2, 1, 1);
+  svg_lines(&b, "t", "step", s, 0, 0);
+  svg_lines(&b, "t", "step", s + 1, 1, 1);
+  T_CHECK(!strstr(b.p, "nan") && !strstr(b.p, "inf"));
+  svg_interval v = {"l", "t", 1, NAN, NAN};
+  svg_intervals(&b, "x", &v, 1);
+  T_CHECK(!strstr(b.p, "nan"));
+  enum { N = 5000 };
+  static double lx[N], ly[N];
+  for (int k = 0; k < N; k++) lx[k] = k, ly[k] = k == 2345 ? 99 : sin(k);
+  svg_series longer = {.label = "x", .n = N, .x = lx, .y = ly};
+  b.n = 0;
+  svg_lines(&b, "t", "step", &longer, 1, 0);
+  T_CHECK(b.n < 12000);
+  T_HAS(b.p, "L328.6 28.0"); /* the one spike is still there */
+  buf_free(&b);
+}
+
+T_MAIN(T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))
