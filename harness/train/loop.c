@@ -267,6 +267,8 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     TRY(points(l, e));
     for (uint32_t k = 0; k < r->cfg->n_metrics; k++) TRY(floor_of(l, k, e));
   }
+  int finished = l->step == r->total_steps; /* resumed at the end: metrics that were added since, or asked for again */
+  for (uint32_t k = 0; finished && k < r->cfg->n_metrics; k++) TRY(evaluate(l, k, e));
   while (l->step < r->total_steps && !l->diverged) {
     int64_t n = next_stop(l) - l->step, begin = now_ns();
     TRY(train_steps(r, l->step, n, e));
