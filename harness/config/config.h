@@ -48,7 +48,8 @@ typedef struct cfg_run {
   const char *split;
   double range[2];
   int64_t limit;              /* 0 = all */
-  cfg_net g, d;
+  const char *method;         /* "gan": g, d and loss; "classifier": net */
+  cfg_net g, d, net;
   cfg_element loss;
   const cfg_element *regs;
   uint32_t n_regs;            /* in hook order: order, then id */

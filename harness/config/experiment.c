@@ -242,7 +242,7 @@ static gantry_status read_sections(loading *l) {
 /* A path into an element that does not exist would make half an element; elsewhere unknown keys are found when the cell is read. */
 static gantry_status write_one(loading *l, json_t *cfg, const layers *from, const layer *w) {
   static const char *const maps[] = {"regularizers.", "metrics.", "schedules."};
-  static const char *const sections[] = {"data", "g", "d", "loss", "regularizers", "schedules", "train", "metrics", "samples", "checkpoints", "log"};
+  static const char *const sections[] = {"data", "g", "d", "net", "loss", "regularizers", "schedules", "train", "metrics", "samples", "checkpoints", "log"};
   enum { N = sizeof sections / sizeof *sections };
   char head[256];
   int known = 0;

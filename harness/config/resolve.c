@@ -247,9 +247,10 @@ static int length_matters(const cfg_run *r) {
 
 /* What can change the weights. File paths are left out: the data's identity is its content, which the run's process hashes. */
 static const char *train_text(resolver *rs, const json_t *out) {
-  static const char *const parts[] = {"d", "data", "g", "loss", "regularizers", "schedules", "train"};
+  static const char *const parts[] = {"d", "data", "g", "net", "loss", "regularizers", "schedules", "train"};
   json_t *t = json_object();
-  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) json_object_set_new(t, parts[k], json_deep_copy(json_object_get(out, parts[k])));
+  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+    if (json_object_get(out, parts[k])) json_object_set_new(t, parts[k], json_deep_copy(json_object_get(out, parts[k])));
   if (!length_matters(rs->r)) json_object_del(json_object_get(t, "train"), "length");
   const gantry_plugin *data = abi_find(rs->reg, GANTRY_KIND_DATASET, rs->r->data.name)->desc;
   for (uint32_t k = 0; k < data->param_count; k++)
@@ -262,15 +263,27 @@ static const char *train_text(resolver *rs, const json_t *out) {
   return s;
 }
 
-static gantry_status resolve_all(resolver *rs, json_t *out) {
-  static const char *const known[] = {"data", "g", "d", "loss", "regularizers", "schedules", "train", "metrics", "samples", "checkpoints", "log"};
+/* The networks: g, d and a loss, or one "net" that learns the data's labels. */
+static gantry_status resolve_networks(resolver *rs, json_t *out) {
+  static const char *const of_gan[] = {"g", "d", "loss", "regularizers"};
   json_t *ignored;
+  rs->r->method = json_object_get(rs->cfg, "net") ? "classifier" : "gan";
+  if (!strcmp(rs->r->method, "gan")) {
+    TRY(resolve_net(rs, out, "g", &rs->r->g));
+    TRY(resolve_net(rs, out, "d", &rs->r->d));
+    TRY(required(rs, rs->cfg, out, "", "loss", GANTRY_KIND_LOSS, "nonsaturating", nothing, &rs->r->loss, &ignored));
+    return resolve_regularizers(rs, out);
+  }
+  for (size_t k = 0; k < 4; k++)
+    if (json_object_get(rs->cfg, of_gan[k])) return layers_fail(&rs->from, of_gan[k], AT_KEY, rs->e, "\"%s\" belongs to a GAN, \"net\" to a classifier: an experiment has one or the other", of_gan[k]);
+  return resolve_net(rs, out, "net", &rs->r->net);
+}
+
+static gantry_status resolve_all(resolver *rs, json_t *out) {
+  static const char *const known[] = {"data", "g", "d", "net", "loss", "regularizers", "schedules", "train", "metrics", "samples", "checkpoints", "log"};
   TRY(refuse_unknown(rs, rs->cfg, "", known, sizeof known / sizeof *known));
   TRY(resolve_data(rs, out));
-  TRY(resolve_net(rs, out, "g", &rs->r->g));
-  TRY(resolve_net(rs, out, "d", &rs->r->d));
-  TRY(required(rs, rs->cfg, out, "", "loss", GANTRY_KIND_LOSS, "nonsaturating", nothing, &rs->r->loss, &ignored));
-  TRY(resolve_regularizers(rs, out));
+  TRY(resolve_networks(rs, out));
   TRY(resolve_train(rs, out));
   TRY(resolve_schedules(rs, out));
   TRY(resolve_metrics(rs, out));

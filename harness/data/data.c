@@ -112,7 +112,20 @@ gantry_status data_upload(const data_set *d, exec_session *s, const char *name, 
   int64_t dims[GANTRY_MAX_RANK];
   snprintf(full, sizeof full, "data/%s/samples", name);
   TRY(exec_tensor_make(s, full, d->info.dtype, sample_dims(d, d->count, dims), dims, e));
-  return exec_write(s, full, d->bytes, d->sample_bytes * d->count, e);
+  TRY(exec_write(s, full, d->bytes, d->sample_bytes * d->count, e));
+  if (!d->labels) return GANTRY_OK;
+  snprintf(full, sizeof full, "data/%s/labels", name);
+  TRY(exec_tensor_make(s, full, GANTRY_I32, 1, &d->count, e));
+  return exec_write(s, full, d->labels, d->count * 4, e);
+}
+
+ir_id data_labels(abi_builder *b, const data_set *d, const char *name, ir_id indices) {
+  if (!d->labels) {
+    err_set(&b->err, GANTRY_E_CONFIG, "the data set (%s) has no labels", d->el->plugin->name);
+    return 0;
+  }
+  ir_id all = ir_leaf(b->g, GANTRY_OP_INPUT, arena_fmt(b->mem, "data/%s/labels", name), GANTRY_I32, 1, &d->count);
+  return gan_gather(&b->cx, abi_t(all), abi_t(indices), 0, 0).id;
 }
 
 ir_id data_gather(abi_builder *b, const data_set *d, const char *name, ir_id indices) {

@@ -34,6 +34,8 @@ gantry_status data_upload(const data_set *d, exec_session *s, const char *name, 
 
 /* Graphs. n samples for position `first` (i64 scalar, images drawn so far) of the endless stream of epochs: [n,...] f32 in range. */
 ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id first, int64_t n, ir_id *indices);
+/* The i32 labels of samples at i64 indices [n]. */
+ir_id data_labels(abi_builder *b, const data_set *d, const char *name, ir_id indices);
 /* The samples at i64 indices [n]; out of range reads zeros before mapping. */
 ir_id data_gather(abi_builder *b, const data_set *d, const char *name, ir_id indices);
 #endif

@@ -31,8 +31,9 @@ static void put_text(sha *s, const char *text) { sha_put(s, text, strlen(text) +
 
 typedef void each_plugin(void *user, const char *slot, const abi_plugin *p);
 static void plugins_of(const cfg_run *r, abi_registry *reg, each_plugin *fn, void *user) {
-  const cfg_element *one[] = {&r->data, &r->g.arch, &r->g.optim, &r->d.arch, &r->d.optim, &r->loss};
-  for (size_t k = 0; k < sizeof one / sizeof *one; k++) fn(user, one[k]->path, abi_find(reg, one[k]->kind, one[k]->name));
+  const cfg_element *one[] = {&r->data, &r->g.arch, &r->g.optim, &r->d.arch, &r->d.optim, &r->loss, &r->net.arch, &r->net.optim};
+  for (size_t k = 0; k < sizeof one / sizeof *one; k++)
+    if (one[k]->name) fn(user, one[k]->path, abi_find(reg, one[k]->kind, one[k]->name));
   for (uint32_t k = 0; k < r->n_regs; k++) fn(user, r->regs[k].path, abi_find(reg, GANTRY_KIND_REGULARIZER, r->regs[k].name));
   for (uint32_t k = 0; k < r->n_metrics; k++) fn(user, r->metrics[k].el.path, abi_find(reg, GANTRY_KIND_METRIC, r->metrics[k].el.name));
 }

@@ -29,6 +29,7 @@ static gantry_status network(train_run *r, abi_net *n, uint32_t role, const char
   TRY(element(r, &c->optim, GANTRY_KIND_OPTIM, &n->optim, e));
   const gantry_dataset_info *i = &r->data->info;
   n->shape.data_rank = i->rank;
+  n->shape.classes = i->classes;
   n->shape.size[0] = 1;
   n->shape.size[1] = i->rank == 3 ? i->dims[0] : 1;
   n->shape.size[2] = i->rank == 3 ? i->dims[1] : 1;
@@ -56,6 +57,21 @@ static gantry_status regularizers(train_run *r, err *e) {
   return GANTRY_OK;
 }
 
+static gantry_status networks(train_run *r, err *e) {
+  const cfg_run *c = r->cfg;
+  abi_world *w = r->world;
+  if (r->method == &train_method_classifier) {
+    TRY(network(r, &w->nets[0], GANTRY_FEATURES, "features", &c->net, e));
+    w->n_nets = 1;
+    return GANTRY_OK;
+  }
+  TRY(element(r, &c->loss, GANTRY_KIND_LOSS, &r->loss, e));
+  TRY(network(r, &w->nets[0], GANTRY_G, "g", &c->g, e));
+  TRY(network(r, &w->nets[1], GANTRY_D, "d", &c->d, e));
+  w->n_nets = 2;
+  return GANTRY_OK;
+}
+
 gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e) {
   train_run *r = mem_alloc(sizeof *r);
   r->mem = arena_new();
@@ -63,12 +79,13 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->registry = reg;
   r->seed = seed;
   r->trace = trace != 0;
-  r->method = &train_method_gan;
+  r->device = "cpu";
+  r->method = !strcmp(cfg->method, "classifier") ? &train_method_classifier : &train_method_gan;
   r->world = abi_world_new();
   r->world->schedule = train_schedule;
   r->world->user = r;
   if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, cfg->split, cfg->limit, cfg->range, &r->data, e) ||
-      data_arrays(r->data, r->world, e) || element(r, &cfg->loss, GANTRY_KIND_LOSS, &r->loss, e))
+      data_arrays(r->data, r->world, e))
     goto failed;
   r->total_steps = cfg_total_steps(cfg, r->data->count);
   if (r->data->count < cfg->batch) {
@@ -76,8 +93,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
     goto failed;
   }
   r->world->nets = ARENA_ARRAY(r->mem, abi_net, 3);
-  if (network(r, &r->world->nets[0], GANTRY_G, "g", &cfg->g, e) || network(r, &r->world->nets[1], GANTRY_D, "d", &cfg->d, e)) goto failed;
-  r->world->n_nets = 2;
+  if (networks(r, e)) goto failed;
   if (regularizers(r, e) || r->method->build(r, e)) goto failed;
   r->n_states = r->world->states.n;
   *out = r;
