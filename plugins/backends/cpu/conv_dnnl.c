@@ -44,7 +44,7 @@ static dnnl_status_t describe(const conv_shape *q, dnnl_convolution_desc_t *d, d
   dnnl_status_t st = dnnl_memory_desc_init_by_tag(&xd, s + 2, x, dnnl_f32, images[s - 1]);
   if (!st) st = dnnl_memory_desc_init_by_tag(&yd, s + 2, y, dnnl_f32, images[s - 1]);
   if (!st) st = dnnl_memory_desc_init_by_tag(&wd, s + 2 + g, w, dnnl_f32, dnnl_format_tag_any);
-  if (!st) st = dnnl_memory_desc_init_by_tag(filter, s + 2 + g, w, dnnl_f32, (g ? grouped : filters)[s - 1]);
+  if (!st) st = dnnl_memory_desc_init_by_tag(filter, s + 2 + g, w, dnnl_f32, g ? grouped[s - 1] : filters[s - 1]);
   if (st) return st;
   switch (q->op) {
     case GANTRY_OP_CONV: return dnnl_dilated_convolution_forward_desc_init(d, dnnl_forward_inference, dnnl_convolution_direct, &xd, &wd, NULL, &yd, stride, dilation, lo, hi);
