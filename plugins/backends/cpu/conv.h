@@ -1,17 +1,26 @@
-/* conv.h - the geometry of one convolution, shared by the oneDNN and the matrix-product way of computing it. */
+/* conv.h - inside the convolution family: the shape that all three faces share, and the two ways to compute them.
+ *
+ * A shape always has three spatial axes; missing leading ones have size 1. x [n, in.., c], w [o, k.., c / groups], y [n, out.., o];
+ * CONV makes y of x and w, CONV_DGRAD x of y and w, CONV_WGRAD w of x and y. */
 #ifndef CPU_CONV_H
 #define CPU_CONV_H
-#include "dnnl_common.h"
+#include "lib.h"
 
 typedef struct conv_shape {
-  uint32_t s;                       /* spatial axes, 1 to 3 */
-  int64_t n, c, o, groups;          /* images, channels of x and of the result */
-  int64_t x[3], k[3], y[3], stride[3], lo[3], hi[3], dilation[3];
-  int64_t pixels_x, pixels_k, pixels_y;
+  uint32_t op, spatial;
+  int64_t n, c, o, groups;
+  int64_t in[3], k[3], out[3], stride[3], lo[3], dilation[3];
 } conv_shape;
-void cpu_conv_shape(const gantry_lib *l, conv_shape *q);
 
-/* conv_gemm.c: by columns and matrix products, any of the three faces in f32 or f64 */
-int64_t cpu_conv_gemm_scratch(const gantry_lib *l, const conv_shape *q);
-gantry_status cpu_conv_gemm_make(const cpu_compile *c, cpu_lib *l, const conv_shape *q);
+/* conv_gemm.c: patches of x as rows of a matrix, a matrix product, and back. `patches` is the scratch, of the bytes told. */
+int64_t conv_gemm_scratch(const conv_shape *q, int64_t element);
+void conv_gemm_f32(const conv_shape *q, const float *a, const float *b, float *out, float *patches);
+void conv_gemm_f64(const conv_shape *q, const double *a, const double *b, double *out, double *patches);
+
+/* conv_dnnl.c: f32 by oneDNN. NULL where oneDNN has no fast implementation; `bytes` is the scratch it needs. */
+typedef struct conv_dnnl conv_dnnl;
+conv_dnnl *conv_dnnl_new(const cpu *self, const conv_shape *q, int64_t *bytes);
+gantry_status conv_dnnl_ready(conv_dnnl *d); /* makes the primitives; before the first run */
+gantry_status conv_dnnl_run(const conv_dnnl *d, void *a, void *b, void *out, char *scratch);
+void conv_dnnl_free(conv_dnnl *d);
 #endif

@@ -10,7 +10,9 @@
 typedef struct fir { uint32_t s; int64_t n, c, x[3], k[3], y[3], up[3], down[3], lo[3], pixels_x, pixels_k, pixels_y; int flip; } fir;
 
 static int supports(const gantry_lib *l) {
-  return l->n_in == 2 && (l->out.dtype == GANTRY_F32 || l->out.dtype == GANTRY_F64) && l->in[0].dtype == l->out.dtype && l->in[1].dtype == l->out.dtype && l->in[0].rank >= 3 && l->in[0].rank <= 5;
+  if (l->n_in != 2 || (l->out.dtype != GANTRY_F32 && l->out.dtype != GANTRY_F64) || l->in[0].dtype != l->out.dtype || l->in[1].dtype != l->out.dtype) return 0;
+  uint32_t r = l->in[0].rank, filter = l->op == GANTRY_OP_FIR ? l->in[1].rank : l->out.rank, result = l->op == GANTRY_OP_FIR ? l->out.rank : l->in[1].rank;
+  return r >= 3 && r <= 5 && filter == r - 2 && result == r;
 }
 
 /* The pixel of x under tap k of result pixel p, or -1. */

@@ -11,7 +11,9 @@
 typedef struct grid { uint32_t s; int64_t n, points, c, x[3], pixels, dmask; } grid;
 
 static int supports(const gantry_lib *l) {
-  return l->n_in == 2 && (l->out.dtype == GANTRY_F32 || l->out.dtype == GANTRY_F64) && l->in[0].dtype == l->out.dtype && l->in[1].dtype == l->out.dtype;
+  if (l->n_in != 2 || (l->out.dtype != GANTRY_F32 && l->out.dtype != GANTRY_F64) || l->in[0].dtype != l->out.dtype || l->in[1].dtype != l->out.dtype) return 0;
+  const gantry_operand *x = l->op == GANTRY_OP_GRID_SPLAT ? &l->out : &l->in[0], *g = &l->in[1];
+  return x->rank >= 3 && x->rank <= 5 && g->rank >= 2 && g->dims[g->rank - 1] == (int64_t)x->rank - 2 && g->dims[0] == x->dims[0];
 }
 
 /* One corner of the cell around a point: its pixel, or -1, and its weight in double. */

@@ -12,7 +12,7 @@ void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const 
 
 typedef struct linalg { int64_t n; double exponent; } linalg;
 
-static int supports(const gantry_lib *l) { return l->n_in == 1 && l->out.dtype == GANTRY_F64 && l->in[0].dtype == GANTRY_F64 && l->in[0].rank == 2 && l->in[0].dims[0] <= 20000; }
+static int supports(const gantry_lib *l) { return l->n_in == 1 && l->out.dtype == GANTRY_F64 && l->in[0].dtype == GANTRY_F64 && l->in[0].rank == 2 && l->in[0].dims[0] == l->in[0].dims[1] && l->in[0].dims[0] <= 20000; }
 
 static int64_t work_size(int64_t n) { return 1 + 6 * n + 2 * n * n; }
 static int64_t scratch(cpu *self, const gantry_lib *l) {
