@@ -14,10 +14,11 @@
 
 enum { OUT, JOBS, DEVICE, SMOKE, RETRY, MAX_FAILURES, FAIL_FAST, QUIET, JSON, OPEN, N = OPEN + OPEN_N };
 
-static const char *const *worker_flags(arena *a, const flag *f) {
+static const char *const *worker_flags(arena *a, const char *out, const flag *f) {
   const flag *files = &f[OPEN + OPEN_PLUGIN], *roots = &f[OPEN + OPEN_PLUGIN_PATH];
-  const char **x = ARENA_ARRAY(a, const char *, 3 + 2 * (files->n_list + roots->n_list)), *device = f[DEVICE].text;
+  const char **x = ARENA_ARRAY(a, const char *, 5 + 2 * (files->n_list + roots->n_list)), *device = f[DEVICE].text;
   uint32_t n = 0;
+  x[n++] = "--cache", x[n++] = arena_fmt(a, "%s/cache", out);
   if (device && strcmp(device, "auto") && strcmp(device, "cpu")) x[n++] = "--device", x[n++] = device;
   for (uint32_t k = 0; k < files->n_list; k++) x[n++] = "--plugin", x[n++] = files->list[k];
   for (uint32_t k = 0; k < roots->n_list; k++) x[n++] = "--plugin-path", x[n++] = roots->list[k];
@@ -51,7 +52,7 @@ static int run_it(const char *path, const flag *f, arena *a, err *e) {
   uint32_t lost = 0;
   int code = EXIT_OK;
   if (!reg) return flags_error("run", e);
-  sched_options o = {.exe = proc_self(self, sizeof self), .out = layout_out(a, f[OUT].text), .extra = worker_flags(a, f), .jobs = f[JOBS].number, .max_failures = f[FAIL_FAST].on ? 1 : f[MAX_FAILURES].number, .quiet = f[QUIET].on != 0, .again = f[RETRY].on != 0};
+  sched_options o = {.exe = proc_self(self, sizeof self), .out = layout_out(a, f[OUT].text), .extra = worker_flags(a, layout_out(a, f[OUT].text), f), .jobs = f[JOBS].number, .max_failures = f[FAIL_FAST].on ? 1 : f[MAX_FAILURES].number, .quiet = f[QUIET].on != 0, .again = f[RETRY].on != 0};
   if (open_experiment(path, reg, f + OPEN, f[SMOKE].on, &x, e)) goto done;
   for (const char *const *w = x->warnings; *w; w++) log_line(LOG_WARN, "%s", *w);
   if (db_open(o.out, &d, &lost, e)) goto done;

@@ -81,7 +81,7 @@ static gantry_status load_config(const char *path, abi_registry *reg, cfg_run **
 }
 
 int cmd_worker(int argc, char **argv) {
-  enum { CONFIG, SEED, DIR, FD, PROBE, PLUGIN, PLUGIN_PATH, STOP_AFTER, N };
+  enum { CONFIG, SEED, DIR, FD, PROBE, PLUGIN, PLUGIN_PATH, STOP_AFTER, CACHE, DEVICE, N };
   flag f[N] = {
     [CONFIG] = {.name = "--config", .value = "FILE", .help = "resolved settings of the run", .type = FLAG_TEXT},
     [SEED] = {.name = "--seed", .value = "N", .help = "the run's seed", .type = FLAG_INT},
@@ -90,6 +90,8 @@ int cmd_worker(int argc, char **argv) {
     [PROBE] = {.name = "--probe", .help = "say what the run is and stop", .type = FLAG_BOOL},
     [PLUGIN] = {.name = "--plugin", .value = "FILE", .help = "a plugin file", .type = FLAG_LIST},
     [PLUGIN_PATH] = {.name = "--plugin-path", .value = "DIR", .help = "a root of plugin folders", .type = FLAG_LIST},
+    [CACHE] = {.name = "--cache", .value = "DIR", .help = "where what metrics keep of real images is shared between runs", .type = FLAG_TEXT},
+    [DEVICE] = {.name = "--device", .value = "NAME", .help = "backend (default cpu)", .type = FLAG_TEXT},
     [STOP_AFTER] = {.name = "--stop-after", .value = "N", .help = "checkpoint and stop at this step", .type = FLAG_INT}};
   const char *words[2];
   uint32_t n_words;
@@ -110,7 +112,8 @@ int cmd_worker(int argc, char **argv) {
   struct sigaction act = {.sa_handler = on_signal};
   sigaction(SIGTERM, &act, NULL);
   if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
-    train_loop_options o = {.dir = f[DIR].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
+    train_loop_options o = {.dir = f[DIR].text, .cache = f[CACHE].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
+    if (f[DEVICE].on) r->device = f[DEVICE].text;
     if (f[PROBE].on) probe(r, w, &e);
     else if (!train_start(r, &e)) train_loop(r, &o, &outcome, &e);
   }

@@ -24,6 +24,8 @@ typedef struct eval_context {
   VEC(eval_cached) programs;
   VEC(eval_set) sets;
   const char *features;     /* name of the feature network that is loaded, or NULL */
+  char features_sha[65];    /* of its weights */
+  const char *cache;        /* folder for what metrics keep of real sets, or NULL */
 } eval_context;
 
 void eval_init(eval_context *c, abi_world *w, exec_session *s, abi_registry *reg, const abi_element *data_el, const data_set *train, const double *range, uint64_t seed);
@@ -45,6 +47,7 @@ typedef struct eval_request {
   const char *real;         /* split of the reference set */
   int64_t real_limit;       /* 0 = all */
   uint32_t weights;         /* 0 or GANTRY_EMA */
+  const char *fake_split;   /* not NULL: images of this split stand in for generated ones: the floor of a distance */
 } eval_request;
 typedef struct eval_result {
   uint32_t n;               /* values, in the metric's order */
@@ -53,6 +56,11 @@ typedef struct eval_result {
   const char *protocol;     /* one line: metric, parameters, features, counts, reference set, conventions */
 } eval_result;
 gantry_status eval_metric(eval_context *c, const eval_request *q, eval_result *out, err *e);
+
+/* cache.c: what one pass kept of a real set, as a file named by everything it depends on. *hit = 0: not there. */
+typedef struct eval_kept { uint32_t set, how, rank; const char *name; int64_t dims[GANTRY_MAX_RANK]; double *data; int64_t room; } eval_kept;
+gantry_status eval_cache_get(const eval_context *c, const char *key, uint32_t set, arena *a, eval_kept **list, uint32_t *n, int *hit, err *e);
+void eval_cache_put(const eval_context *c, const char *key, const eval_kept *list, uint32_t n); /* a cache that cannot be written is no error */
 
 /* features.c: loads the network and its weights into the world and session, once. */
 gantry_status eval_features_load(eval_context *c, const char *name, err *e);

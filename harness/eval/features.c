@@ -30,7 +30,7 @@ static gantry_status add_network(eval_context *c, abi_plugin *p, err *e) {
 static gantry_status upload_weights(eval_context *c, const st_file *f, const char *path, err *e) {
   for (uint32_t k = 0; k < f->n; k++) {
     const st_tensor *t = &f->t[k];
-    if (strncmp(t->name, "features/", 9)) return err_set(e, GANTRY_E_IO, "%s: \"%s\" is no tensor of a feature network", path, t->name);
+    if (strncmp(t->name, "features/", 9)) return err_set(e, GANTRY_E_IO, "%s: \"%s\" is no tensor of a feature network: make the file with `gantry export`", path, t->name);
     TRY(exec_tensor_make(c->session, t->name, t->dtype, t->rank, t->dims, e));
     TRY(exec_write(c->session, t->name, t->data, t->bytes, e));
   }
@@ -47,6 +47,7 @@ gantry_status eval_features_load(eval_context *c, const char *name, err *e) {
   if (st_read(path, &f, e)) return err_wrap(e, "weights of the feature network \"%s\"", name);
   gantry_status st = add_network(c, p, e);
   if (!st) st = upload_weights(c, &f, path, e);
+  if (!st) st = file_sha256(path, c->features_sha, e);
   st_free(&f);
   c->features = arena_str(c->mem, name);
   return st;

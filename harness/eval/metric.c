@@ -1,21 +1,17 @@
 /* metric.c - runs a metric plugin: its passes batch by batch, what they keep in f64 in set order, and the closing graph. See eval.h. */
 #include <gantry/ops.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "eval/eval.h"
 #include "ir/build.h"
 
 enum { BATCH = 200 };
 
-typedef struct kept_value { /* one name kept for one set */
-  uint32_t set, how, rank;
-  const char *name;
-  int64_t dims[GANTRY_MAX_RANK]; /* rows: dims[0] = rows so far */
-  double *data;
-  int64_t room;                  /* elements */
-} kept_value;
+typedef eval_kept kept_value; /* one name kept for one set; rows: dims[0] = rows so far */
 
 typedef struct metric_run {
   eval_context *c;
@@ -83,7 +79,7 @@ static gantry_status open_set(eval_context *c, const char *split, int64_t limit,
 
 /* One batch of a set's images; row is the i64 index of its first sample. */
 static gantry_t batch_images(metric_run *m, abi_builder *b, uint32_t set, const data_set *real, gantry_t index) {
-  if (set != GANTRY_FAKE) {
+  if (set != GANTRY_FAKE || m->q->fake_split) {
     const char *name = real == m->c->train ? "train" : real->split;
     return abi_t(data_gather(b, real, name, index.id));
   }
@@ -148,13 +144,36 @@ static gantry_status accumulate(metric_run *m, uint32_t set, uint32_t how, const
   return st;
 }
 
+/* Names what a pass over real images keeps: the graph, the samples, how many of them, and the weights they are seen through. */
+static const char *cache_key(metric_run *m, const char *program, const data_set *real, int64_t size) {
+  char text[400], hex[65];
+  uint64_t graph = 0;
+  for (uint32_t k = 0; k < m->c->programs.n; k++)
+    if (!strcmp(m->c->programs.p[k].name, program)) graph = m->c->programs.p[k].hash;
+  int n = snprintf(text, sizeof text, "%016llx %s %lld %s", (unsigned long long)graph, real->sha256, (long long)size, m->c->features_sha);
+  sha_hex(text, (size_t)n, hex);
+  return arena_fmt(m->c->mem, "%s", hex);
+}
+
 static gantry_status run_pass(metric_run *m, uint32_t k, const gantry_pass *pass, const data_set *real, err *e) {
   eval_context *c = m->c;
+  int cacheable = c->cache && real && !pass->rows;
+  const char *key = NULL;
   const char *name = arena_fmt(c->mem, "%s.%u", m->prefix, k), *prefix = arena_fmt(c->mem, "out/%s/", name);
   TRY(upload_kept(m, e));
   exec_program *p = pass_program(m, k, pass, real, name, e);
   if (!p) return e->code;
   TRY(upload_kept(m, e));
+  if (cacheable) {
+    eval_kept *found;
+    uint32_t n = 0;
+    int hit = 0;
+    key = cache_key(m, name, real, m->size[pass->set]);
+    TRY(eval_cache_get(c, key, pass->set, c->mem, &found, &n, &hit, e));
+    for (uint32_t j = 0; hit && j < n; j++) VEC_PUSH(m->kept, found[j]);
+    if (hit) return GANTRY_OK;
+  }
+  uint32_t before = m->kept.n;
   size_t len = strlen(prefix);
   for (int64_t batch = 0, done = 0; done < m->size[pass->set]; batch++, done += BATCH) {
     int64_t left = m->size[pass->set] - done, valid = left < BATCH ? left : BATCH;
@@ -166,6 +185,7 @@ static gantry_status run_pass(metric_run *m, uint32_t k, const gantry_pass *pass
       TRY(accumulate(m, pass->set, (uint32_t)(t->name[len] - '0'), t->name + len + 2, t, valid, e));
     }
   }
+  if (cacheable) eval_cache_put(c, key, m->kept.p + before, m->kept.n - before);
   return GANTRY_OK;
 }
 
@@ -215,7 +235,7 @@ static const char *protocol(metric_run *m, const data_set *real) {
 }
 
 static gantry_status run(metric_run *m, eval_result *out, err *e) {
-  const data_set *real = NULL;
+  const data_set *real = NULL, *reference = NULL;
   for (uint32_t k = 0; k < m->iface->n_passes; k++) {
     const gantry_pass *pass = (const gantry_pass *)(const void *)((const char *)m->iface->passes + (size_t)k * m->iface->pass_stride);
     if (pass->set < GANTRY_FAKE || pass->set > GANTRY_DRAWS) return err_set(e, GANTRY_E_INVALID, "%s: pass %u names an unknown set", m->q->metric->plugin->name, k);
@@ -224,11 +244,17 @@ static gantry_status run(metric_run *m, eval_result *out, err *e) {
       TRY(open_set(m->c, split, m->q->real_limit, &real, e));
       m->size[pass->set] = real->count;
       out->n_real = real->count;
-    } else
+      reference = real;
+    } else if (pass->set == GANTRY_FAKE && m->q->fake_split) {
+      TRY(open_set(m->c, m->q->fake_split, 0, &real, e));
+      m->size[pass->set] = out->n_fake = real->count < m->q->fake ? real->count : m->q->fake;
+    } else {
+      real = NULL;
       m->size[pass->set] = out->n_fake = m->q->fake;
+    }
     TRY(run_pass(m, k, pass, real, e));
   }
-  out->protocol = protocol(m, real);
+  out->protocol = protocol(m, reference);
   return finish(m, out, e);
 }
 
@@ -236,7 +262,7 @@ gantry_status eval_metric(eval_context *c, const eval_request *q, eval_result *o
   struct timespec a, b;
   *out = (eval_result){0};
   metric_run m = {.c = c, .q = q, .iface = q->metric->plugin->iface};
-  m.prefix = arena_fmt(c->mem, "metric.%s.%s", q->metric->id, q->weights ? "ema" : "raw");
+  m.prefix = arena_fmt(c->mem, "metric.%s.%s", q->metric->id, q->fake_split ? "real" : q->weights ? "ema" : "raw");
   clock_gettime(CLOCK_MONOTONIC, &a);
   gantry_status st = q->features ? eval_features_load(c, q->features, e) : GANTRY_OK;
   if (!st) st = run(&m, out, e);

@@ -70,7 +70,7 @@ static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
   db_table t;
   const char *order = !strcmp(m->reduce, "best") ? (m->higher ? "v.value IS NULL, v.value DESC" : "v.value IS NULL, v.value") : "v.step DESC";
   const char *sql = arena_fmt(a, "SELECT r.cell,r.seed,r.run,r.status,r.dir,r.error_class,r.error_text,r.run_id,r.step,coalesce(r.total_steps,0),r.train_s,"
-    " (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=?2 ORDER BY v.weights='%s' DESC, %s LIMIT 1) FROM runs r WHERE r.grid=?1",
+    " (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=?2 AND v.weights<>'real' ORDER BY v.weights='%s' DESC, %s LIMIT 1) FROM runs r WHERE r.grid=?1",
     !strcmp(m->weights, "raw") ? "raw" : "ema", order);
   TRY(db_query(d, a, &t, e, sql, "tt", m->grid, m->metric ? m->metric : ""));
   m->runs = ARENA_ARRAY(a, report_run, (size_t)m->n_cells * m->n_seeds + 1);

@@ -43,7 +43,8 @@ void report_verdict(const report_model *m, arena *a, buf *out) {
     close += m->cells[k].close_to_best && (int64_t)k != m->best;
   }
   buf_printf(out, "Best: %s with %s %s over %u seed%s.\n", b->label, m->metric, report_mean_sd(a, &b->stat), b->stat.n, b->stat.n == 1 ? "" : "s");
-  if (close) buf_printf(out, "%u of the other %u cells cannot be told apart from it (paired over seeds, 95 %%).\n", close, with - 1);
+  if (close && close == with - 1) buf_puts(out, "No other cell can be told apart from it (paired over seeds, 95 %).\n");
+  else if (close) buf_printf(out, "%u of the other %u cells cannot be told apart from it (paired over seeds, 95 %%).\n", close, with - 1);
   else if (with > 1) buf_printf(out, "Every other cell differs from it (paired over seeds, 95 %%).\n");
   for (uint32_t k = 0; k < m->n_contrasts; k++) {
     const report_contrast *c = &m->contrasts[k];

@@ -25,6 +25,19 @@ static void put_stat(sha *s, const char *path) {
   if (stat(path, &info)) return;
   int n = snprintf(text, sizeof text, "%lld %lld.%09ld\n", (long long)info.st_size, (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
   sha_put(s, text, (size_t)n);
+  if (!S_ISDIR(info.st_mode)) return;
+  enum { MOST = 10000 }; /* files looked at; of larger folders the time of the folder itself must do */
+  arena *a = arena_new();
+  char **names;
+  err ignored = {0};
+  if (!dir_list(path, a, &names, &ignored))
+    for (int k = 0; k < MOST && names[k]; k++) {
+      sha_put(s, names[k], strlen(names[k]) + 1);
+      if (stat(path_join(a, path, names[k]), &info)) continue;
+      n = snprintf(text, sizeof text, "%lld %lld.%09ld\n", (long long)info.st_size, (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+      sha_put(s, text, (size_t)n);
+    }
+  arena_free(a);
 }
 
 static void put_text(sha *s, const char *text) { sha_put(s, text, strlen(text) + 1); }

@@ -14,6 +14,9 @@ void db_close(db *d);
 gantry_status db_commit(db *d, err *e);            /* everything given so far is in the file */
 gantry_status db_tick(db *d, int64_t now_ms, err *e); /* commits if it is time */
 
+const char *db_library(void); /* version of SQLite in use */
+int db_library_fits(void);    /* it has what the schema needs */
+
 /* ---- reading ---- */
 typedef struct db_value { uint8_t type; int64_t i; double f; const char *s; } db_value; /* s: always the text form, NULL for null */
 enum { DB_NULL = 0, DB_INT, DB_REAL, DB_TEXT };

@@ -15,6 +15,9 @@
 
 enum { APPLICATION_ID = 1196315730 }; /* 'GNTR' */
 
+const char *db_library(void) { return sqlite3_libversion(); }
+int db_library_fits(void) { return sqlite3_libversion_number() >= 3037000; } /* STRICT tables */
+
 gantry_status db_fail(db *d, err *e, const char *doing) {
   int code = d->h ? sqlite3_errcode(d->h) : SQLITE_NOMEM;
   const char *what = d->h ? sqlite3_errmsg(d->h) : "out of memory";

@@ -137,29 +137,46 @@ static gantry_status sample_point(loop *l, err *e) {
   return st;
 }
 
-static gantry_status evaluate(loop *l, uint32_t k, err *e) {
+static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_split, err *e) {
   const cfg_metric *m = &l->r->cfg->metrics[k];
-  for (int ema = 0; ema < 2; ema++) {
-    if (!(m->weights & (ema ? CFG_EMA : CFG_RAW)) || (ema && !l->r->cfg->g.ema)) continue;
-    eval_request q = {.metric = &l->metrics[k], .features = m->features, .fake = m->fake, .real = m->real, .real_limit = m->real_limit, .weights = ema ? GANTRY_EMA : 0};
-    eval_result v;
-    TRY(eval_metric(&l->eval, &q, &v, e));
-    const gantry_metric *iface = l->metrics[k].plugin->iface;
-    for (uint32_t j = 0; j < v.n; j++) {
-      const gantry_value *d = (const gantry_value *)(const void *)((const char *)iface->values + (size_t)j * iface->value_stride);
-      rec r = {.type = REC_EVAL, .step = l->step};
-      r.u.eval.metric = v.n == 1 ? l->metrics[k].id : arena_fmt(l->eval.mem, "%s.%s", l->metrics[k].id, d->name);
-      r.u.eval.protocol = v.protocol;
-      r.u.eval.weights = ema ? "ema" : "raw";
-      r.u.eval.value = v.value[j];
-      r.u.eval.n_fake = v.n_fake;
-      r.u.eval.n_real = v.n_real;
-      r.u.eval.ms = v.ms;
-      r.u.eval.better = d->better;
-      rec_put(l->o->rec, &r);
-    }
+  eval_request q = {.metric = &l->metrics[k], .features = m->features, .fake = m->fake, .real = m->real, .real_limit = m->real_limit, .weights = ema ? GANTRY_EMA : 0, .fake_split = fake_split};
+  eval_result v;
+  TRY(eval_metric(&l->eval, &q, &v, e));
+  const gantry_metric *iface = l->metrics[k].plugin->iface;
+  for (uint32_t j = 0; j < v.n; j++) {
+    const gantry_value *d = (const gantry_value *)(const void *)((const char *)iface->values + (size_t)j * iface->value_stride);
+    rec r = {.type = REC_EVAL, .step = l->step};
+    r.u.eval.metric = v.n == 1 ? l->metrics[k].id : arena_fmt(l->eval.mem, "%s.%s", l->metrics[k].id, d->name);
+    r.u.eval.protocol = v.protocol;
+    r.u.eval.weights = fake_split ? "real" : ema ? "ema" : "raw";
+    r.u.eval.value = v.value[j];
+    r.u.eval.n_fake = v.n_fake;
+    r.u.eval.n_real = v.n_real;
+    r.u.eval.ms = v.ms;
+    r.u.eval.better = d->better;
+    rec_put(l->o->rec, &r);
   }
+  return GANTRY_OK;
+}
+
+static gantry_status evaluate(loop *l, uint32_t k, err *e) {
+  for (int ema = 0; ema < 2; ema++)
+    if ((l->r->cfg->metrics[k].weights & (ema ? CFG_EMA : CFG_RAW)) && (!ema || l->r->cfg->g.ema)) TRY(put_values(l, k, ema, NULL, e));
   return rec_flush(l->o->rec, e);
+}
+
+/* What a distance says of real images the network never saw: the floor that generated ones cannot pass. Once, before the first step. */
+static gantry_status floor_of(loop *l, uint32_t k, err *e) {
+  const cfg_metric *m = &l->r->cfg->metrics[k];
+  const gantry_metric *iface = l->metrics[k].plugin->iface;
+  uint32_t fake = 0, real = 0;
+  for (uint32_t j = 0; j < iface->n_passes; j++) {
+    const gantry_pass *pass = (const gantry_pass *)(const void *)((const char *)iface->passes + (size_t)j * iface->pass_stride);
+    fake += pass->set == GANTRY_FAKE;
+    real += pass->set == GANTRY_REAL;
+  }
+  if (!fake || !real || strcmp(m->real, "train")) return GANTRY_OK;
+  return put_values(l, k, 0, "test", e);
 }
 
 static gantry_status checkpoint_point(loop *l, err *e) {
@@ -216,6 +233,10 @@ static gantry_status prepare(loop *l, err *e) {
     l->metric_every[k] = el->every.unit ? period(r, el->every) : r->total_steps;
   }
   eval_init(&l->eval, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, r->seed);
+  if (l->o->cache) {
+    err ignored = {0}; /* without a cache everything is computed again */
+    if (!dir_make(l->o->cache, &ignored)) l->eval.cache = l->o->cache;
+  }
   return GANTRY_OK;
 }
 
@@ -242,7 +263,10 @@ static void facts(loop *l) {
 
 static gantry_status train(loop *l, int *outcome, err *e) {
   train_run *r = l->r;
-  if (!l->step) TRY(points(l, e));
+  if (!l->step) {
+    TRY(points(l, e));
+    for (uint32_t k = 0; k < r->cfg->n_metrics; k++) TRY(floor_of(l, k, e));
+  }
   while (l->step < r->total_steps && !l->diverged) {
     int64_t n = next_stop(l) - l->step, begin = now_ns();
     TRY(train_steps(r, l->step, n, e));

@@ -67,7 +67,7 @@ gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32
 }
 
 gantry_status train_start(train_run *r, err *e) {
-  if (!(r->backend = abi_need(r->registry, GANTRY_KIND_BACKEND, "cpu", e)) || abi_open(r->backend, e)) return e->code;
+  if (!(r->backend = abi_need(r->registry, GANTRY_KIND_BACKEND, r->device, e)) || abi_open(r->backend, e)) return e->code;
   r->session = exec_open(r->backend->live->iface, r->backend->live->name, 0, (int)r->cfg->threads, e);
   if (!r->session) return e->code;
   TRY(data_upload(r->data, r->session, "train", e));

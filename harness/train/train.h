@@ -39,6 +39,7 @@ struct train_run {
   VEC(train_program) programs;
   exec_session *session;
   abi_plugin *backend;
+  const char *device;        /* name of the backend: "cpu" */
   uint64_t seed;
   int64_t total_steps;
   uint32_t n_states;         /* states that training declared: what a checkpoint holds */
@@ -75,7 +76,7 @@ gantry_status train_save(train_run *r, const char *dir, int64_t step, int best, 
 gantry_status train_load(train_run *r, const char *dir, int64_t *step, buf *warnings, err *e);
 
 /* loop.c */
-typedef struct train_loop_options { const char *dir; rec_writer *rec; uint32_t run; uint8_t smoke; volatile int *stop; int64_t stop_after; } train_loop_options;
+typedef struct train_loop_options { const char *dir, *cache; rec_writer *rec; uint32_t run; uint8_t smoke; volatile int *stop; int64_t stop_after; } train_loop_options;
 enum { TRAIN_DONE = 0, TRAIN_DIVERGED = 1, TRAIN_STOPPED = 2 };
 /* Resumes from the newest checkpoint in dir, trains to the end, logging, sampling, evaluating and saving on the way. */
 gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome, err *e);

@@ -79,6 +79,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->registry = reg;
   r->seed = seed;
   r->trace = trace != 0;
+  r->device = "cpu";
   r->method = !strcmp(cfg->method, "classifier") ? &train_method_classifier : &train_method_gan;
   r->world = abi_world_new();
   r->world->schedule = train_schedule;

@@ -152,6 +152,22 @@ static void test_expand__durations(void) {
   cfg_free(x);
 }
 
+static void test_expand__judge_names_one_value(void) {
+#define TWO "{\"gantry\": 1, \"name\": \"x\", \"seeds\": 5, \"base\": {\"data\": {\"name\": \"gaussians\"}, \"g\": {\"arch\": {\"name\": \"dcgan\"}}, \"d\": {\"arch\": {\"name\": \"dcgan\"}}, " \
+  "\"train\": {\"length\": {\"steps\": 1}}, \"metrics\": {\"pr\": {\"name\": \"prdc\"}, \"fid\": {\"name\": \"fid\"}}}"
+  cfg_experiment *x = good(TWO "}", NULL);
+  if (x) T_STR(x->judge_metric, "pr.precision");
+  if (x) T_CHECK(x->judge_better == 1);
+  cfg_free(x);
+  x = good(TWO ", \"judge\": {\"metric\": \"pr.recall\", \"weights\": \"raw\"}}", NULL);
+  if (x) T_STR(x->judge_metric, "pr.recall");
+  cfg_free(x);
+  err e = {0};
+  x = load_text(TWO ", \"judge\": {\"metric\": \"pr.recal\"}}", NULL, &e);
+  T_CHECK(x == NULL);
+  T_HAS(e.msg, "metric \"pr\" has no value \"recal\" (did you mean \"recall\"?); it has pr.precision, pr.recall");
+}
+
 static void test_expand__extends(void) {
   err e = {0};
   fixture_registry();
@@ -169,4 +185,4 @@ static void test_expand__extends(void) {
 }
 
 T_MAIN(T(test_expand__three_realistic_files), T(test_expand__designs), T(test_expand__precedence_and_rules), T(test_expand__only_keeps_numbers_and_smoke_is_small),
-       T(test_expand__equal_cells_and_levels_that_change_nothing), T(test_expand__train_json_is_what_shapes_the_weights), T(test_expand__durations), T(test_expand__extends))
+       T(test_expand__equal_cells_and_levels_that_change_nothing), T(test_expand__train_json_is_what_shapes_the_weights), T(test_expand__durations), T(test_expand__judge_names_one_value), T(test_expand__extends))

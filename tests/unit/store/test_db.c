@@ -116,6 +116,9 @@ static void test_db__batches_wait_for_time_or_number(void) {
   for (int s = 2; s < 5000; s++) db_record(writer, r.id, &(rec){.type = REC_SCALAR, .step = s, .u.scalar = {.name = "m", .value = 1}}, &x.e);
   T_CHECK(db_tick(writer, now, &x.e) == 0);
   T_STR(ask(&x, "SELECT count(*) FROM scalar"), "4999");
+  db_record(writer, r.id, &(rec){.type = REC_SCALAR, .step = 5000, .u.scalar = {.name = "m", .value = 1}}, &x.e);
+  db_record(writer, r.id, &(rec){.type = REC_ARTIFACT, .step = 5000, .u.artifact = {.kind = "checkpoint", .path = "c"}}, &x.e);
+  T_STR(ask(&x, "SELECT count(*) FROM scalar"), "5000"); /* a checkpoint waits for nothing */
   db_close(reader);
   x.d = writer;
   end(&x);
