@@ -1,350 +1,360 @@
-/* emit.c - one group's instructions: every fused node once per way it is seen, views folded into the strides of loads.
+/* emit.c - a group as the instructions of one kernel.
  *
- * A view says, for each axis of a node, which iteration axis drives it and how: index = mul * i[axis] + off. PERMUTE, BROADCAST, SLICE and
- * REVERSE turn one view into another; a RESHAPE or PAD reads the buffer behind it. Body and epilogue are emitted side by side and joined. */
+ * In goes a group (roots over one iteration space), out come loads, instructions and stores, or the reason why it cannot be one kernel.
+ * A place is where in a node's elements the current point of the iteration space is: an affine map per axis of the node. Walking from a
+ * root to its inputs, views only change the place; arithmetic keeps it; a value in memory turns it into offset and strides. */
+#include "plan/work.h"
+
 #include <stdlib.h>
 
-#include "plan/internal.h"
+typedef struct place {
+  int64_t off[GANTRY_MAX_RANK], coef[GANTRY_MAX_RANK][GANTRY_MAX_RANK]; /* [axis of the node][iteration axis] */
+  int64_t lo[GANTRY_MAX_RANK], hi[GANTRY_MAX_RANK];                     /* bounds on the iteration axes */
+  uint32_t bounded, level;
+} place;
 
-typedef struct axis_view { int32_t axis; int64_t mul, off; } axis_view;
-typedef struct view { uint32_t rank; axis_view a[GANTRY_MAX_RANK]; } view;
+enum { PLACE_EMPTY = 2 }; /* a place's `bounded`: no point of the space lies inside */
 
-typedef struct emitted { ir_id node; uint8_t space; view v; uint32_t reg; } emitted;
+typedef struct seen { ir_id node; uint32_t reg; place at; } seen;
 
 typedef struct emitter {
-  plan *p;
-  group *x;
-  uint32_t index;
-  VEC(gantry_inst) code[2]; /* by space: epilogue or map; body */
-  VEC(gantry_access) loads;
-  VEC(emitted) memo;
+  const plan *p;
+  const plan_group *gr;
+  plan_kernel *k;
+  VEC(seen) seen;
+  int bad;
 } emitter;
 
-static uint32_t emit(emitter *m, ir_id id, const view *v, uint8_t space);
-
-static uint32_t push(emitter *m, uint8_t space, gantry_inst i) {
-  VEC_PUSH(m->code[space], i);
-  return m->code[space].n - 1;
-}
-
-static uint32_t immediate(emitter *m, uint8_t space, uint32_t dtype, double value) {
-  for (uint32_t k = 0; k < m->code[space].n; k++) {
-    const gantry_inst *i = &m->code[space].p[k];
-    if (i->op == GANTRY_K_IMM && i->dtype == dtype && !memcmp(&i->imm, &value, sizeof value)) return k;
-  }
-  return push(m, space, (gantry_inst){.op = GANTRY_K_IMM, .dtype = dtype, .imm = value});
-}
-
-/* A load of a dense buffer seen as a node of the given dims. */
-static gantry_access access_of(const view *v, const int64_t *dims, uint32_t buffer) {
-  gantry_access a = {.buffer = buffer};
-  int64_t stride = 1;
-  for (uint32_t k = v->rank; k-- > 0; stride *= dims[k]) {
-    a.offset += v->a[k].off * stride;
-    if (v->a[k].axis >= 0) a.stride[v->a[k].axis] += v->a[k].mul * stride;
-  }
-  return a;
-}
-
-static uint32_t load(emitter *m, uint8_t space, const gantry_access *a, uint32_t dtype) {
-  uint32_t k = 0;
-  while (k < m->loads.n && memcmp(&m->loads.p[k], a, sizeof *a)) k++;
-  if (k == m->loads.n) VEC_PUSH(m->loads, *a);
-  return push(m, space, (gantry_inst){.op = GANTRY_K_LOAD, .dtype = dtype, .a = k});
-}
-
-static uint32_t iteration_rank(const emitter *m, uint8_t space) { return m->x->rank + (space == SPACE_BODY ? m->x->n_red : 0); }
-static int64_t iteration_dim(const emitter *m, uint32_t a) { return a < m->x->rank ? m->x->dims[a] : m->x->in_dims[m->x->red_axes[a - m->x->rank]]; }
-
-static int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0 && (a < 0) == (b < 0)); }
-
-/* PAD without interior: a load of the tensor inside, with bounds on the iteration axes. */
-static uint32_t padded(emitter *m, ir_id id, const view *v, uint8_t space) {
-  const ir_graph *g = m->p->g;
-  ir_id in = ir_in(g, id, 0);
-  uint32_t n;
-  const int64_t *lo = ir_attr_iv(g, id, GANTRY_A_LO, &n), *dims = ir_dims(g, in);
-  view inner = *v;
-  gantry_access a;
-  int64_t from[GANTRY_MAX_RANK], to[GANTRY_MAX_RANK];
-  for (uint32_t k = 0; k < GANTRY_MAX_RANK; k++) from[k] = 0, to[k] = k < iteration_rank(m, space) ? iteration_dim(m, k) : 1;
-  for (uint32_t k = 0; k < n; k++) {
-    axis_view *x = &inner.a[k];
-    x->off -= lo[k];
-    if (x->axis < 0 || !x->mul) {
-      if (x->off < 0 || x->off >= dims[k]) return immediate(m, space, ir_at(g, id)->dtype, 0);
-      continue;
-    }
-    int64_t first = x->mul > 0 ? ceil_div(-x->off, x->mul) : ceil_div(x->off - dims[k] + 1, -x->mul);
-    int64_t end = x->mul > 0 ? ceil_div(dims[k] - x->off, x->mul) : ceil_div(x->off + 1, -x->mul);
-    if (first > from[x->axis]) from[x->axis] = first;
-    if (end < to[x->axis]) to[x->axis] = end;
-  }
-  for (uint32_t k = 0; k < iteration_rank(m, space); k++)
-    if (from[k] >= to[k]) return immediate(m, space, ir_at(g, id)->dtype, 0); /* nothing but padding is seen */
-  a = access_of(&inner, dims, plan_buffer_of(m->p, in));
-  a.bounded = 1;
-  memcpy(a.lo, from, sizeof from);
-  memcpy(a.hi, to, sizeof to);
-  return load(m, space, &a, ir_at(g, id)->dtype);
-}
-
-static uint32_t index_of(emitter *m, ir_id id, const view *v, uint8_t space) {
-  const ir_node *n = ir_at(m->p->g, id);
-  const axis_view *x = &v->a[ir_attr_i(m->p->g, id, GANTRY_A_AXIS, 0)];
-  if (x->axis < 0) return immediate(m, space, n->dtype, (double)x->off);
-  uint32_t r = push(m, space, (gantry_inst){.op = GANTRY_K_INDEX, .dtype = n->dtype, .a = (uint32_t)x->axis});
-  if (x->mul != 1) {
-    uint32_t k = immediate(m, space, n->dtype, (double)x->mul);
-    r = push(m, space, (gantry_inst){.op = GANTRY_OP_MUL, .dtype = n->dtype, .a = r, .b = k});
-  }
-  if (x->off) {
-    uint32_t k = immediate(m, space, n->dtype, (double)x->off);
-    r = push(m, space, (gantry_inst){.op = GANTRY_OP_ADD, .dtype = n->dtype, .a = r, .b = k});
-  }
-  return r;
-}
-
-/* The view of a movement's input. */
-static view through(const ir_graph *g, ir_id id, const view *v) {
-  ir_id in = ir_in(g, id, 0);
-  uint32_t n, j = 0;
-  const int64_t *p, *q, *dims = ir_dims(g, in), *out = ir_dims(g, id);
-  view r = {.rank = ir_at(g, in)->rank};
-  switch (ir_at(g, id)->op) {
-    case GANTRY_OP_PERMUTE:
-      p = ir_attr_iv(g, id, GANTRY_A_PERM, &n);
-      for (uint32_t k = 0; k < n; k++) r.a[p[k]] = v->a[k];
-      break;
-    case GANTRY_OP_BROADCAST:
-      p = ir_attr_iv(g, id, GANTRY_A_AXES, &n);
-      for (uint32_t k = 0; k < n; k++) r.a[k] = v->a[p[k]];
-      break;
-    case GANTRY_OP_SLICE:
-      p = ir_attr_iv(g, id, GANTRY_A_START, &n);
-      q = ir_attr_iv(g, id, GANTRY_A_STEP, &n);
-      for (uint32_t k = 0; k < n; k++) r.a[k] = (axis_view){v->a[k].axis, v->a[k].mul * q[k], p[k] + v->a[k].off * q[k]};
-      break;
-    case GANTRY_OP_REVERSE:
-      p = ir_attr_iv(g, id, GANTRY_A_AXES, &n);
-      memcpy(r.a, v->a, sizeof r.a);
-      for (uint32_t k = 0; k < n; k++) r.a[p[k]] = (axis_view){v->a[p[k]].axis, -v->a[p[k]].mul, dims[p[k]] - 1 - v->a[p[k]].off};
-      break;
-    default: /* RESHAPE that adds or drops axes of size 1 */
-      for (uint32_t k = 0; k < r.rank; k++) {
-        r.a[k] = (axis_view){-1, 0, 0};
-        if (dims[k] == 1) continue;
-        while (out[j] == 1) j++;
-        r.a[k] = v->a[j++];
-      }
-  }
-  return r;
-}
-
-static int unit_only(const ir_graph *g, ir_id id) { /* a RESHAPE whose axes other than 1 stay as they are */
-  ir_id in = ir_in(g, id, 0);
-  uint32_t i = 0, j = 0, ri = ir_at(g, id)->rank, rj = ir_at(g, in)->rank;
-  for (;;) {
-    while (i < ri && ir_dims(g, id)[i] == 1) i++;
-    while (j < rj && ir_dims(g, in)[j] == 1) j++;
-    if (i == ri || j == rj) return i == ri && j == rj;
-    if (ir_dims(g, id)[i++] != ir_dims(g, in)[j++]) return 0;
-  }
-}
-
-static int reduced_here(const emitter *m, ir_id id) {
-  for (uint32_t k = 0; k < m->x->reduces.n; k++)
-    if (m->x->reduces.p[k] == id) return 1;
+static uint32_t fail(emitter *m, int why) {
+  if (!m->bad) m->bad = why;
   return 0;
 }
 
-static view body_view(const emitter *m) {
-  const group *x = m->x;
-  view v = {.rank = x->in_rank};
-  int32_t outer = 0, reduced = 0;
-  for (uint32_t k = 0; k < x->in_rank; k++) {
-    int is = reduced < (int32_t)x->n_red && x->red_axes[reduced] == (int64_t)k;
-    v.a[k] = (axis_view){is ? (int32_t)x->rank + reduced++ : outer++, 1, 0};
+static uint32_t put(emitter *m, uint32_t level, gantry_inst i) {
+  gantry_inst *at = m->k->insts[level];
+  for (uint32_t k = 0; k < m->k->n[level]; k++)
+    if (!memcmp(&at[k], &i, sizeof i)) return k;
+  if (m->k->n[0] + m->k->n[1] >= PLAN_MAX_INSTS) return fail(m, PLAN_EMIT_LARGE);
+  at[m->k->n[level]] = i;
+  return m->k->n[level]++;
+}
+
+static uint32_t imm(emitter *m, uint32_t level, uint32_t dtype, double v) { return put(m, level, (gantry_inst){.op = GANTRY_K_IMM, .dtype = dtype, .imm = v}); }
+
+static uint32_t load(emitter *m, uint32_t value, const gantry_access *a, uint32_t level) {
+  plan_kernel *k = m->k;
+  uint32_t i = 0;
+  while (i < k->n_loads && (k->load_value[i] != value || memcmp(&k->loads[i], a, sizeof *a))) i++;
+  if (i == k->n_loads) {
+    if (i >= PLAN_MAX_LOADS) return fail(m, PLAN_EMIT_LARGE);
+    k->loads[i] = *a;
+    k->load_value[k->n_loads++] = value;
   }
-  return v;
+  return put(m, level, (gantry_inst){.op = GANTRY_K_LOAD, .dtype = m->p->values.p[value].dtype, .a = i});
 }
 
-static view outer_view(const emitter *m) {
-  view v = {.rank = m->x->rank};
-  for (uint32_t k = 0; k < v.rank; k++) v.a[k] = (axis_view){(int32_t)k, 1, 0};
-  return v;
+static void rows(const ir_graph *g, ir_id id, int64_t *stride) {
+  int64_t s = 1;
+  for (uint32_t k = ir_at(g, id)->rank; k-- > 0;) {
+    stride[k] = s;
+    s *= ir_dims(g, id)[k];
+  }
 }
 
-static uint32_t emit_map(emitter *m, ir_id id, const view *v, uint8_t space) {
+/* The place as one offset into the node's dense elements. */
+static void flatten(const emitter *m, ir_id node, const place *at, gantry_access *a) {
+  int64_t stride[GANTRY_MAX_RANK];
+  memset(a, 0, sizeof *a);
+  rows(m->p->g, node, stride);
+  for (uint32_t k = 0; k < ir_at(m->p->g, node)->rank; k++) {
+    a->offset += at->off[k] * stride[k];
+    for (uint32_t i = 0; i < m->gr->rank; i++) a->stride[i] += at->coef[k][i] * stride[k];
+  }
+  a->bounded = at->bounded != 0;
+  for (uint32_t i = 0; i < m->gr->rank; i++) {
+    a->lo[i] = at->bounded ? at->lo[i] : 0;
+    a->hi[i] = at->bounded ? at->hi[i] : m->gr->dims[i];
+  }
+}
+
+/* Where a node of the group's full (level 0) or kept (level 1) shape is at the current point. 0 if it has another shape. */
+static int home(const plan *p, const plan_group *gr, ir_id node, uint32_t level, place *at) {
+  const int64_t *d = ir_dims(p->g, node);
+  uint32_t j = 0, n = level ? gr->kept : gr->rank;
+  memset(at, 0, sizeof *at);
+  at->level = level;
+  for (uint32_t k = 0; k < ir_at(p->g, node)->rank; k++) {
+    if (d[k] == 1) continue;
+    uint32_t axis = level ? j : j < n ? gr->perm[j] : 0;
+    if (j >= n || gr->dims[axis] != d[k]) return 0;
+    at->coef[k][axis] = 1;
+    j++;
+  }
+  return j == n;
+}
+
+static int same_place(const place *a, const place *b) { return !memcmp(a->off, b->off, sizeof a->off) && !memcmp(a->coef, b->coef, sizeof a->coef) && !a->bounded && !b->bounded && a->level == b->level; }
+
+static const plan_root *root_of(const emitter *m, ir_id node) {
+  for (uint32_t k = 0; k < m->gr->roots.n; k++)
+    if (m->gr->roots.p[k].node == node && !m->gr->roots.p[k].copy && !m->gr->roots.p[k].strided) return &m->gr->roots.p[k];
+  return NULL;
+}
+
+static uint32_t emit(emitter *m, ir_id node, const place *at);
+static uint32_t compute(emitter *m, ir_id node, const place *at);
+
+/* Where node's single input is, for a view. */
+static int through(emitter *m, ir_id v, const place *at, place *to) {
   const ir_graph *g = m->p->g;
-  const ir_node *n = ir_at(g, id);
-  uint32_t in[3] = {0, 0, 0};
-  for (uint32_t k = 0; k < n->n_in && k < 3; k++) in[k] = emit(m, ir_in(g, id, k), v, space);
-  return push(m, space, (gantry_inst){.op = n->op, .dtype = n->dtype, .a = in[0], .b = in[1], .c = in[2], .kind = (uint32_t)ir_attr_i(g, id, GANTRY_A_KIND, 0), .imm = ir_attr_f(g, id, GANTRY_A_EXPONENT, 0, 0)});
+  ir_id x = plan_input(g, v, 0);
+  const int64_t *d = ir_dims(g, x), *a, *b;
+  uint32_t n, rank = ir_at(g, x)->rank;
+  *to = *at;
+  memset(to->off, 0, sizeof to->off);
+  memset(to->coef, 0, sizeof to->coef);
+#define MOVE_AXIS(DST, SRC, MUL, ADD)                                                                                   \
+  do {                                                                                                                  \
+    to->off[DST] = at->off[SRC] * (MUL) + (ADD);                                                                        \
+    for (uint32_t i_ = 0; i_ < m->gr->rank; i_++) to->coef[DST][i_] = at->coef[SRC][i_] * (MUL);                        \
+  } while (0)
+  switch (ir_at(g, v)->op) {
+    case GANTRY_OP_PERMUTE:
+      a = ir_attr_iv(g, v, GANTRY_A_PERM, &n);
+      for (uint32_t k = 0; k < rank; k++) MOVE_AXIS(a[k], k, 1, 0);
+      return 1;
+    case GANTRY_OP_BROADCAST:
+      a = ir_attr_iv(g, v, GANTRY_A_AXES, &n);
+      for (uint32_t k = 0; k < rank; k++) MOVE_AXIS(k, a[k], 1, 0);
+      return 1;
+    case GANTRY_OP_REVERSE:
+      a = ir_attr_iv(g, v, GANTRY_A_AXES, &n);
+      for (uint32_t k = 0; k < rank; k++) MOVE_AXIS(k, k, 1, 0);
+      for (uint32_t k = 0; k < n; k++) MOVE_AXIS(a[k], a[k], -1, d[a[k]] - 1);
+      return 1;
+    case GANTRY_OP_SLICE:
+      a = ir_attr_iv(g, v, GANTRY_A_START, &n);
+      b = ir_attr_iv(g, v, GANTRY_A_STEP, &n);
+      for (uint32_t k = 0; k < rank; k++) MOVE_AXIS(k, k, b ? b[k] : 1, a[k]);
+      return 1;
+    case GANTRY_OP_PAD:
+      a = ir_attr_iv(g, v, GANTRY_A_LO, &n);
+      if (!at->bounded)
+        for (uint32_t i = 0; i < m->gr->rank; i++) {
+          to->lo[i] = 0;
+          to->hi[i] = m->gr->dims[i];
+        }
+      if (!to->bounded) to->bounded = 1;
+      for (uint32_t k = 0; k < rank; k++) {
+        MOVE_AXIS(k, k, 1, -(a ? a[k] : 0));
+        uint32_t axis = GANTRY_MAX_RANK;
+        for (uint32_t i = 0; i < m->gr->rank; i++)
+          if (to->coef[k][i]) {
+            if (axis != GANTRY_MAX_RANK) return 0;
+            axis = i;
+          }
+        if (axis == GANTRY_MAX_RANK) {
+          if (to->off[k] < 0 || to->off[k] >= d[k]) to->bounded = PLACE_EMPTY;
+          continue;
+        }
+        int64_t c = to->coef[k][axis], o = to->off[k]; /* 0 <= o + c i < d */
+        int64_t lo = c > 0 ? (o >= 0 ? 0 : (-o + c - 1) / c) : (o < d[k] ? 0 : (o - d[k]) / -c + 1), hi = c > 0 ? (d[k] - o + c - 1) / c : o / -c + 1;
+        if (c > 0 ? o >= d[k] : o < 0) hi = 0;
+        if (lo > to->lo[axis]) to->lo[axis] = lo;
+        if (hi < to->hi[axis]) to->hi[axis] = hi;
+        if (to->hi[axis] < to->lo[axis]) to->hi[axis] = to->lo[axis];
+      }
+      return 1;
+  }
+  return 0;
 }
 
-static uint32_t emit_fresh(emitter *m, ir_id id, const view *v, uint8_t space) {
+static uint32_t reshape(emitter *m, ir_id v, const place *at) {
   const ir_graph *g = m->p->g;
-  const ir_node *n = ir_at(g, id);
-  uint32_t cls = ir_op_get(n->op)->cls;
-  if (plan_is_fill(g, id)) {
-    ir_id c = id;
-    while (ir_at(g, c)->op != GANTRY_OP_CONST) c = ir_in(g, c, 0);
-    return immediate(m, space, n->dtype, ir_attr_f(g, c, GANTRY_A_VALUE, 0, 0));
+  ir_id x = plan_input(g, v, 0);
+  const int64_t *a = ir_dims(g, x), *b = ir_dims(g, v);
+  uint32_t i = 0, j = 0, ra = ir_at(g, x)->rank, rb = ir_at(g, v)->rank;
+  place to = *at;
+  memset(to.off, 0, sizeof to.off);
+  memset(to.coef, 0, sizeof to.coef);
+  for (;;) {
+    while (i < ra && a[i] == 1) i++;
+    while (j < rb && b[j] == 1) j++;
+    if (i == ra || j == rb || a[i] != b[j]) break;
+    to.off[i] = at->off[j];
+    memcpy(to.coef[i++], at->coef[j], sizeof at->coef[j]);
+    j++;
   }
-  if (cls == IR_CONTROL) return emit(m, ir_in(g, id, 0), v, space);
-  if (reduced_here(m, id)) {
-    view b = body_view(m);
-    uint32_t r = emit(m, ir_in(g, id, 0), &b, SPACE_BODY);
-    return push(m, space, (gantry_inst){.op = GANTRY_K_REDUCE, .dtype = n->dtype, .a = r, .kind = n->op});
+  if (i == ra && j == rb) return emit(m, x, &to);
+  gantry_access flat, own;
+  flatten(m, v, at, &flat);
+  while (ir_at(g, x)->op == GANTRY_OP_RESHAPE && m->p->value_of[x] == PLAN_NO_VALUE) x = plan_input(g, x, 0);
+  const plan_root *r = root_of(m, x);
+  if (r) {
+    place here;
+    if (!home(m->p, m->gr, x, r->level, &here) || here.level != at->level || at->bounded) return fail(m, PLAN_EMIT_ILLEGAL);
+    flatten(m, x, &here, &own);
+    if (memcmp(&own, &flat, sizeof own)) return fail(m, PLAN_EMIT_ILLEGAL);
+    return emit(m, x, &here);
   }
-  int elsewhere = m->p->materialised[id] && m->p->producer[id] != m->index;
-  if (elsewhere || n->op == GANTRY_OP_INPUT || n->op == GANTRY_OP_STATE || (n->op == GANTRY_OP_CONST)) {
-    gantry_access a = access_of(v, ir_dims(g, id), plan_buffer_of(m->p, id));
-    return load(m, space, &a, n->dtype);
-  }
-  if (n->op == GANTRY_OP_IOTA) return index_of(m, id, v, space);
-  if (cls == IR_MAP) return emit_map(m, id, v, space);
-  if (n->op == GANTRY_OP_PAD) return padded(m, id, v, space);
-  if (n->op == GANTRY_OP_RESHAPE && !unit_only(g, id)) {
-    gantry_access a = access_of(v, ir_dims(g, id), plan_buffer_of(m->p, id));
-    return load(m, space, &a, n->dtype);
-  }
-  view inner = through(g, id, v);
-  return emit(m, ir_in(g, id, 0), &inner, space);
+  if (m->p->value_of[x] == PLAN_NO_VALUE) return fail(m, PLAN_EMIT_ILLEGAL);
+  return load(m, m->p->value_of[x], &flat, at->level);
 }
 
-static uint32_t emit(emitter *m, ir_id id, const view *v, uint8_t space) {
-  view exact = {.rank = v->rank}; /* comparable byte for byte */
-  for (uint32_t k = 0; k < v->rank; k++) {
-    exact.a[k].axis = v->a[k].axis;
-    exact.a[k].mul = v->a[k].axis < 0 ? 0 : v->a[k].mul;
-    exact.a[k].off = v->a[k].off;
+static uint32_t iota(emitter *m, ir_id v, const place *at) {
+  uint32_t axis = (uint32_t)ir_attr_i(m->p->g, v, GANTRY_A_AXIS, 0), t = ir_at(m->p->g, v)->dtype, sum = 0;
+  int any = 0;
+  if (at->bounded) return fail(m, PLAN_EMIT_ILLEGAL);
+  for (uint32_t i = 0; i < m->gr->rank; i++) {
+    int64_t c = at->coef[axis][i];
+    if (!c) continue;
+    uint32_t r = put(m, at->level, (gantry_inst){.op = GANTRY_K_INDEX, .dtype = t, .a = i});
+    if (c != 1) r = put(m, at->level, (gantry_inst){.op = GANTRY_OP_MUL, .dtype = t, .a = r, .b = imm(m, at->level, t, (double)c)});
+    sum = any ? put(m, at->level, (gantry_inst){.op = GANTRY_OP_ADD, .dtype = t, .a = sum, .b = r}) : r;
+    any = 1;
   }
-  for (uint32_t k = 0; k < m->memo.n; k++) {
-    const emitted *x = &m->memo.p[k];
-    int same = x->node == id && x->space == space && x->v.rank == exact.rank;
-    for (uint32_t a = 0; a < exact.rank && same; a++) same = x->v.a[a].axis == exact.a[a].axis && x->v.a[a].mul == exact.a[a].mul && x->v.a[a].off == exact.a[a].off;
-    if (same) return x->reg;
+  if (at->off[axis] || !any) {
+    uint32_t r = imm(m, at->level, t, (double)at->off[axis]);
+    sum = any ? put(m, at->level, (gantry_inst){.op = GANTRY_OP_ADD, .dtype = t, .a = sum, .b = r}) : r;
   }
-  uint32_t reg = emit_fresh(m, id, &exact, space);
-  VEC_PUSH(m->memo, ((emitted){id, space, exact, reg}));
+  return sum;
+}
+
+/* Where the input of a reduction is: the kept axes as they are, the reduced ones over the group's reduced axes (or at 0). */
+static uint32_t reduction(emitter *m, ir_id v, const place *at) {
+  const ir_graph *g = m->p->g;
+  ir_id x = plan_input(g, v, 0);
+  uint32_t op = ir_at(g, v)->op, mask = plan_mask(g, v), t = ir_at(g, v)->dtype, j = 0;
+  place in;
+  if (!plan_reduces(g, v)) {
+    in = *at;
+    memset(in.off, 0, sizeof in.off);
+    memset(in.coef, 0, sizeof in.coef);
+    for (uint32_t k = 0; k < ir_at(g, x)->rank; k++) {
+      if (mask >> k & 1) continue;
+      in.off[k] = at->off[j];
+      memcpy(in.coef[k], at->coef[j++], sizeof in.coef[k]);
+    }
+    uint32_t r = emit(m, x, &in);
+    return op == GANTRY_OP_VAR ? put(m, at->level, (gantry_inst){.op = GANTRY_OP_SUB, .dtype = t, .a = r, .b = r}) : r;
+  }
+  if (!m->gr->reduce || at->level != 1 || !home(m->p, m->gr, x, 0, &in)) return fail(m, PLAN_EMIT_ILLEGAL);
+  for (uint32_t k = 0; k < ir_at(g, x)->rank; k++) /* the same axes must be the reduced ones */
+    for (uint32_t i = 0; i < m->gr->rank; i++)
+      if (in.coef[k][i] && (i >= m->gr->kept) != (mask >> k & 1)) return fail(m, PLAN_EMIT_ILLEGAL);
+  uint32_t r = emit(m, x, &in);
+  return put(m, 1, (gantry_inst){.op = GANTRY_K_REDUCE, .dtype = t, .a = r, .kind = op});
+}
+
+static uint32_t map(emitter *m, ir_id v, const place *at) {
+  const ir_graph *g = m->p->g;
+  const ir_node *n = ir_at(g, v);
+  uint32_t r[3] = {0, 0, 0};
+  if (at->bounded) return fail(m, PLAN_EMIT_ILLEGAL);
+  for (uint32_t k = 0; k < n->n_in && k < 3; k++) r[k] = emit(m, plan_input(g, v, k), at);
+  if (m->bad) return 0;
+  return put(m, at->level, (gantry_inst){.op = n->op, .dtype = n->dtype, .a = r[0], .b = r[1], .c = r[2],
+                                         .kind = n->op == GANTRY_OP_CMP ? (uint32_t)ir_attr_i(g, v, GANTRY_A_KIND, 0) : 0,
+                                         .imm = n->op == GANTRY_OP_POW ? ir_attr_f(g, v, GANTRY_A_EXPONENT, 0, 1) : 0});
+}
+
+static uint32_t compute(emitter *m, ir_id v, const place *at) {
+  const ir_graph *g = m->p->g;
+  const ir_node *n = ir_at(g, v);
+  place to;
+  switch (ir_op_get(n->op)->cls) {
+    case IR_MAP:
+      if (!root_of(m, v)) VEC_PUSH(m->k->inlined, v);
+      return map(m, v, at);
+    case IR_REDUCE: return reduction(m, v, at);
+    case IR_MOVE:
+      if (n->op == GANTRY_OP_RESHAPE) return reshape(m, v, at);
+      if (!through(m, v, at, &to)) return fail(m, PLAN_EMIT_ILLEGAL);
+      if (to.bounded == PLACE_EMPTY) return imm(m, at->level, n->dtype, 0);
+      return emit(m, plan_input(g, v, 0), &to);
+  }
+  if (n->op == GANTRY_OP_IOTA) return iota(m, v, at);
+  if (n->op != GANTRY_OP_CONST || at->bounded) return fail(m, PLAN_EMIT_ILLEGAL);
+  return imm(m, at->level, n->dtype, ir_attr_f(g, v, GANTRY_A_VALUE, 0, 0));
+}
+
+static uint32_t emit(emitter *m, ir_id v, const place *at) {
+  if (m->bad) return 0;
+  v = plan_strip(m->p->g, v);
+  for (uint32_t k = 0; k < m->seen.n; k++)
+    if (m->seen.p[k].node == v && !memcmp(&m->seen.p[k].at, at, sizeof *at)) return m->seen.p[k].reg;
+  const plan_root *r = root_of(m, v);
+  uint32_t reg, value = m->p->value_of[v];
+  if (r) {
+    place here;
+    if (!home(m->p, m->gr, v, r->level, &here) || !same_place(&here, at)) return fail(m, PLAN_EMIT_ILLEGAL);
+    reg = compute(m, v, at);
+  } else if (value != PLAN_NO_VALUE) {
+    gantry_access a;
+    flatten(m, v, at, &a);
+    reg = load(m, value, &a, at->level);
+  } else
+    reg = compute(m, v, at);
+  if (!m->bad) {
+    seen s;
+    memset(&s, 0, sizeof s);
+    s.node = v;
+    s.reg = reg;
+    s.at = *at;
+    VEC_PUSH(m->seen, s);
+  }
   return reg;
 }
 
-/* Operands of an instruction that are registers: how many of a, b, c. */
-static uint32_t register_operands(uint32_t op) {
-  if (op == GANTRY_K_LOAD || op == GANTRY_K_IMM || op == GANTRY_K_INDEX || op == GANTRY_K_REDUCE) return 0;
-  return (uint32_t)ir_op_get(op)->arity;
+static void store(emitter *m, const plan_root *r, uint32_t reg, const gantry_access *a, int final) {
+  plan_kernel *k = m->k;
+  if (m->bad || (final && !m->p->values.p[r->value].needed)) return;
+  if (k->n_stores >= PLAN_MAX_STORES) {
+    fail(m, PLAN_EMIT_LARGE);
+    return;
+  }
+  memset(&k->stores[k->n_stores], 0, sizeof k->stores[0]);
+  k->stores[k->n_stores].to = *a;
+  k->stores[k->n_stores].reg = reg;
+  k->store_level[k->n_stores] = r->level;
+  k->store_value[k->n_stores++] = r->value;
 }
 
-/* Body first, then the rest with its registers moved up; axes of size 1 dropped. */
-static gantry_kernel *assemble(emitter *m, const gantry_store *stores, uint32_t n_stores) {
-  plan *p = m->p;
-  const group *x = m->x;
-  uint32_t body = x->n_red ? m->code[SPACE_BODY].n : m->code[SPACE_OUTER].n, extra = x->n_red ? m->code[SPACE_OUTER].n : 0;
-  gantry_kernel *k = ARENA_NEW(p->mem, gantry_kernel);
-  gantry_inst *code = ARENA_ARRAY(p->mem, gantry_inst, body + extra);
-  memcpy(code, m->code[x->n_red ? SPACE_BODY : SPACE_OUTER].p, sizeof *code * body);
-  for (uint32_t j = 0; j < extra; j++) {
-    gantry_inst i = m->code[SPACE_OUTER].p[j];
-    uint32_t *in[3] = {&i.a, &i.b, &i.c};
-    for (uint32_t q = 0; q < register_operands(i.op); q++) *in[q] += body;
-    code[body + j] = i;
-  }
-  gantry_access *loads = arena_copy(p->mem, m->loads.p, sizeof *loads * m->loads.n);
-  gantry_store *out = arena_copy(p->mem, stores, sizeof *out * n_stores);
-  uint32_t rank = x->rank + x->n_red, to = 0, where[GANTRY_MAX_RANK];
-  k->struct_size = sizeof *k;
-  for (uint32_t a = 0; a < rank; a++) {
-    where[a] = PLAN_NONE;
-    if (iteration_dim(m, a) == 1) continue;
-    for (uint32_t j = 0; j < m->loads.n; j++) loads[j].stride[to] = loads[j].stride[a], loads[j].lo[to] = loads[j].lo[a], loads[j].hi[to] = loads[j].hi[a];
-    for (uint32_t j = 0; j < n_stores; j++) out[j].to.stride[to] = out[j].to.stride[a];
-    if (a < x->rank) k->kept++;
-    k->dims[to] = iteration_dim(m, a);
-    where[a] = to++;
-  }
-  if (x->n_red && k->kept == to) { /* every reduced axis had size 1: keep one, so that the kernel still reduces */
-    for (uint32_t j = 0; j < m->loads.n; j++) loads[j].stride[to] = 0, loads[j].lo[to] = 0, loads[j].hi[to] = 1;
-    for (uint32_t j = 0; j < n_stores; j++) out[j].to.stride[to] = 0;
-    k->dims[to++] = 1;
-  }
-  for (uint32_t a = to; a < GANTRY_MAX_RANK; a++) {
-    for (uint32_t j = 0; j < m->loads.n; j++) loads[j].stride[a] = loads[j].lo[a] = loads[j].hi[a] = 0;
-    for (uint32_t j = 0; j < n_stores; j++) out[j].to.stride[a] = 0;
-  }
-  for (uint32_t j = 0; j < body + extra; j++) {
-    if (code[j].op != GANTRY_K_INDEX) continue;
-    if (where[code[j].a] == PLAN_NONE) code[j] = (gantry_inst){.op = GANTRY_K_IMM, .dtype = code[j].dtype};
-    else code[j].a = where[code[j].a];
-  }
-  k->rank = to;
-  k->body = body;
-  k->loads = loads;
-  k->insts = code;
-  k->stores = out;
-  k->n_loads = m->loads.n;
-  k->n_insts = body + extra;
-  k->n_stores = n_stores;
-  return k;
-}
-
-static gantry_status emit_lib(plan *p, group *x) {
-  const ir_graph *g = p->g;
-  const ir_node *n = ir_at(g, x->lib);
-  gantry_lib *l = ARENA_NEW(p->mem, gantry_lib);
-  gantry_operand *in = ARENA_ARRAY(p->mem, gantry_operand, n->n_in + 1);
-  for (uint32_t k = 0; k <= n->n_in; k++) {
-    ir_id id = k < n->n_in ? ir_in(g, x->lib, k) : x->lib;
-    gantry_operand *o = k < n->n_in ? &in[k] : &l->out;
-    *o = (gantry_operand){.buffer = plan_buffer_of(p, id), .dtype = ir_at(g, id)->dtype, .rank = ir_at(g, id)->rank};
-    memcpy(o->dims, ir_dims(g, id), sizeof(int64_t) * o->rank);
-  }
-  l->struct_size = sizeof *l;
-  l->op = n->op;
-  l->in = in;
-  l->n_in = n->n_in;
-  l->n_attrs = ir_attrs_abi(g, x->lib, p->mem, &l->attrs);
-  l->scratch = GANTRY_NO_BUFFER;
-  int64_t bytes = 0;
-  gantry_status st = p->query(p->user, l, &bytes, p->e);
-  if (st) return err_wrap(p->e, "%s (at %s)", ir_op_get(n->op)->name, ir_name(g, n->label));
-  if (bytes > 0) l->scratch = plan_temporary(p, GANTRY_U8, bytes, bytes);
-  x->library = l;
-  return GANTRY_OK;
-}
-
-gantry_status plan_emit(plan *p, uint32_t index) {
-  group *x = &p->groups.p[index];
-  if (x->lib) return emit_lib(p, x);
-  emitter m = {.p = p, .x = x, .index = index};
-  gantry_store *stores = mem_alloc(sizeof *stores * (x->stores.n + 1));
-  view outer = outer_view(&m), body = body_view(&m);
-  for (uint32_t k = 0; k < x->stores.n; k++) {
-    const plan_store *s = &x->stores.p[k];
-    uint8_t space = x->n_red ? s->space : SPACE_OUTER;
-    const view *v = space == SPACE_BODY ? &body : &outer;
-    const int64_t *dims = space == SPACE_BODY ? x->in_dims : x->dims;
-    gantry_access late = x->from ? access_of(v, dims, x->from - 1) : (gantry_access){0};
-    stores[k].reg = x->from ? load(&m, space, &late, ir_at(p->g, s->node)->dtype) : s->node ? emit(&m, s->node, v, space) : immediate(&m, space, p->buffers.p[s->buffer].dtype, 0);
-    stores[k].reserved0 = space;
-    stores[k].to = access_of(v, dims, s->buffer);
-    if (s->placed) {
-      memset(stores[k].to.stride, 0, sizeof stores[k].to.stride);
-      stores[k].to.offset = s->offset;
-      for (uint32_t a = 0; a < v->rank; a++) stores[k].to.stride[v->a[a].axis] = s->stride[a];
+int plan_emit(const plan *p, const plan_group *gr, plan_kernel *out, int final) {
+  emitter m = {.p = p, .gr = gr, .k = out};
+  out->n[0] = out->n[1] = out->n_loads = out->n_stores = out->inlined.n = 0;
+  for (uint32_t k = 0; k < gr->roots.n && !m.bad; k++) {
+    const plan_root *r = &gr->roots.p[k];
+    gantry_access a;
+    place at;
+    memset(&a, 0, sizeof a);
+    if (!r->node) {
+      int64_t s = 1;
+      for (uint32_t i = gr->rank; i-- > 0;) {
+        a.stride[i] = s;
+        s *= gr->dims[i];
+      }
+      store(&m, r, imm(&m, 0, p->values.p[r->value].dtype, 0), &a, final);
+      continue;
     }
+    if (!home(p, gr, r->node, r->level, &at)) {
+      fail(&m, PLAN_EMIT_ILLEGAL);
+      break;
+    }
+    flatten(&m, r->node, &at, &a);
+    uint32_t reg;
+    if (r->copy) reg = load(&m, r->from, &a, r->level);
+    else reg = emit(&m, r->node, &at);
+    if (r->strided) {
+      memset(a.stride, 0, sizeof a.stride);
+      a.offset = r->offset;
+      for (uint32_t d = 0; d < ir_at(p->g, r->node)->rank; d++)
+        for (uint32_t i = 0; i < gr->rank; i++) a.stride[i] += at.coef[d][i] * r->stride[d];
+    }
+    memset(a.lo, 0, sizeof a.lo);
+    memset(a.hi, 0, sizeof a.hi);
+    store(&m, r, reg, &a, final);
   }
-  for (uint32_t k = 0; k < x->stores.n; k++) {
-    if (x->n_red && stores[k].reserved0 == SPACE_OUTER) stores[k].reg += m.code[SPACE_BODY].n;
-    stores[k].reserved0 = 0;
-  }
-  x->kernel = assemble(&m, stores, x->stores.n);
-  free(stores);
-  free(m.code[0].p);
-  free(m.code[1].p);
-  free(m.loads.p);
-  free(m.memo.p);
-  return GANTRY_OK;
+  free(m.seen.p);
+  return m.bad;
 }

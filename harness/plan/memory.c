@@ -1,119 +1,131 @@
-/* memory.c - gives every temporary of a program an offset in one workspace.
+/* memory.c - a place in one workspace for every temporary: lifetimes, in-place reuse, best fit by decreasing size.
  *
- * In: the order of steps and their operands. Out: offsets and the peak. A value that an elementwise kernel makes may take over the place of one
- * that dies there, if both are read and written element for element at the same places. What remains is placed by decreasing size into
- * the lowest gap that no overlapping lifetime uses. D(real), D(fake) and the double backward are alive at once: the peak decides the batch. */
+ * A kernel's result takes over the place of an input that dies there if both are visited element for element. Chains of such
+ * takeovers form one block; blocks whose lifetimes overlap never overlap in memory. */
+#include "plan/work.h"
+
 #include <stdlib.h>
 
-#include "plan/internal.h"
-
-enum { ALIGNMENT = 64 };
-
-static void live_at(plan *p, uint32_t buffer, uint32_t position, int writes) {
-  if (buffer == GANTRY_NO_BUFFER) return;
-  place *b = &p->buffers.p[buffer];
-  if (b->space != GANTRY_SPACE_WORKSPACE) return;
-  if (b->first == PLAN_NONE) b->first = position;
-  if (position > b->last || !writes) b->last = position > b->last ? position : b->last;
-}
-
 static void lifetimes(plan *p) {
-  for (uint32_t s = 0; s < p->order.n; s++) {
-    const group *x = &p->groups.p[p->order.p[s]];
-    if (x->library) {
-      for (uint32_t k = 0; k < x->library->n_in; k++) live_at(p, x->library->in[k].buffer, s, 0);
-      live_at(p, x->library->out.buffer, s, 1);
-      live_at(p, x->library->scratch, s, 1);
-    } else {
-      for (uint32_t k = 0; k < x->kernel->n_loads; k++) live_at(p, x->kernel->loads[k].buffer, s, 0);
-      for (uint32_t k = 0; k < x->kernel->n_stores; k++) live_at(p, x->kernel->stores[k].to.buffer, s, 1);
+  for (uint32_t v = 0; v < p->values.n; v++) p->values.p[v].first = p->values.p[v].last = PLAN_NONE;
+  for (uint32_t t = 0; t < p->steps.n; t++) {
+    const plan_step *s = &p->steps.p[p->order[t]];
+    for (uint32_t k = 0; k < s->writes.n; k++) {
+      plan_value *v = &p->values.p[s->writes.p[k]];
+      if (v->first == PLAN_NONE) v->first = (int32_t)t;
+      v->last = (int32_t)t;
     }
+    for (uint32_t k = 0; k < s->reads.n; k++) p->values.p[s->reads.p[k]].last = (int32_t)t;
   }
 }
 
-static int same_access(const gantry_access *a, const gantry_access *b) {
-  return !a->bounded && !b->bounded && a->offset == b->offset && !memcmp(a->stride, b->stride, sizeof a->stride);
-}
+static int temporary(const plan_value *v) { return !v->name && v->first != PLAN_NONE; }
 
-/* A temporary that dies in this kernel, of the same size and access, which no other store took: the store's buffer takes its place. */
-static void in_place(plan *p, uint32_t s) {
-  const gantry_kernel *k = p->groups.p[p->order.p[s]].kernel;
-  for (uint32_t j = 0; j < k->n_stores; j++) {
-    place *to = &p->buffers.p[k->stores[j].to.buffer];
-    if (to->space != GANTRY_SPACE_WORKSPACE || to->first != s || to->shares != PLAN_NONE || (k->kept != k->rank && k->stores[j].reg >= k->body)) continue;
-    for (uint32_t i = 0; i < k->n_loads; i++) {
-      uint32_t from = k->loads[i].buffer;
-      place *f = &p->buffers.p[from];
-      if (f->space != GANTRY_SPACE_WORKSPACE || f->last != s || f->first == s || f->bytes != to->bytes || f->elements != to->elements || !same_access(&k->loads[i], &k->stores[j].to)) continue;
-      int free_to_take = 1;
-      for (uint32_t q = 0; q < k->n_loads && free_to_take; q++) free_to_take = q == i || k->loads[q].buffer != from;
-      for (uint32_t b = 0; b < p->buffers.n && free_to_take; b++) free_to_take = p->buffers.p[b].shares != from;
-      if (!free_to_take) continue;
-      to->shares = from;
-      break;
+/* May the kernel write value o over value i? */
+static int over(const plan_step *s, uint32_t i, uint32_t o) {
+  const gantry_kernel *k = s->kernel;
+  uint32_t stores = 0;
+  for (uint32_t t = 0; t < k->n_stores; t++) {
+    if (s->store_values[t] != o) continue;
+    stores++;
+    int after = k->stores[t].reg >= k->body;
+    uint32_t axes = after ? k->kept : k->rank;
+    for (uint32_t q = 0; q < k->n_insts; q++) {
+      if (k->insts[q].op != GANTRY_K_LOAD || s->load_values[k->insts[q].a] != i) continue;
+      const gantry_access *a = &k->loads[k->insts[q].a], *b = &k->stores[t].to;
+      if ((q >= k->body) != after || a->bounded || b->bounded || a->offset != b->offset || (axes && memcmp(a->stride, b->stride, sizeof *a->stride * axes))) return 0;
     }
   }
+  return stores == 1;
 }
 
-static uint32_t owner(const plan *p, uint32_t b) {
-  while (p->buffers.p[b].shares != PLAN_NONE) b = p->buffers.p[b].shares;
-  return b;
-}
-
-typedef struct block { uint32_t buffer, first, last; int64_t bytes, offset; } block;
-
-static int by_size(const void *x, const void *y) {
-  const block *a = x, *b = y;
-  if (a->bytes != b->bytes) return a->bytes > b->bytes ? -1 : 1;
-  return a->buffer < b->buffer ? -1 : 1;
-}
-
-static int by_offset(const void *x, const void *y) {
-  const block *a = *(const block *const *)x, *b = *(const block *const *)y;
-  return a->offset < b->offset ? -1 : a->offset > b->offset;
-}
-
-static int64_t place_blocks(block *list, uint32_t n) {
-  const block **busy = mem_alloc(sizeof *busy * (n + 1));
-  int64_t peak = 0;
-  for (uint32_t k = 0; k < n; k++) {
-    uint32_t m = 0;
-    for (uint32_t j = 0; j < k; j++)
-      if (list[j].first <= list[k].last && list[k].first <= list[j].last) busy[m++] = &list[j];
-    qsort(busy, m, sizeof *busy, by_offset);
-    int64_t at = 0;
-    for (uint32_t j = 0; j < m; j++) {
-      if (busy[j]->offset - at >= list[k].bytes) break;
-      int64_t end = busy[j]->offset + busy[j]->bytes;
-      if (end > at) at = end;
+static void reuse(plan *p) {
+  uint8_t *taken = mem_alloc(p->values.n + 1);
+  for (uint32_t t = 0; t < p->steps.n; t++) {
+    const plan_step *s = &p->steps.p[p->order[t]];
+    if (!s->kernel) continue;
+    for (uint32_t w = 0; w < s->writes.n; w++) {
+      plan_value *o = &p->values.p[s->writes.p[w]];
+      if (!temporary(o) || o->first != (int32_t)t) continue;
+      for (uint32_t r = 0; r < s->reads.n && o->shares == PLAN_NONE; r++) {
+        uint32_t i = s->reads.p[r];
+        const plan_value *in = &p->values.p[i];
+        if (!temporary(in) || in->leaf || taken[i] || in->last != (int32_t)t || in->first >= (int32_t)t) continue;
+        if (in->count != o->count || ir_dtype_size(in->dtype) != ir_dtype_size(o->dtype) || !over(s, i, s->writes.p[w])) continue;
+        o->shares = (int32_t)i;
+        taken[i] = 1;
+      }
     }
-    list[k].offset = at;
-    if (at + list[k].bytes > peak) peak = at + list[k].bytes;
   }
-  free(busy);
-  return peak;
+  free(taken);
+}
+
+typedef struct block { uint32_t value; int64_t bytes, offset; int32_t first, last; } block;
+static int by_size(const void *a, const void *b) {
+  const block *x = a, *y = b;
+  if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+  if (x->first != y->first) return x->first < y->first ? -1 : 1;
+  return x->value < y->value ? -1 : 1;
+}
+static int by_offset(const void *a, const void *b) {
+  const block *x = *(block *const *)a, *y = *(block *const *)b;
+  if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+  return x->value < y->value ? -1 : 1;
 }
 
 gantry_status plan_memory(plan *p) {
   lifetimes(p);
-  for (uint32_t s = 0; s < p->order.n; s++)
-    if (p->groups.p[p->order.p[s]].kernel) in_place(p, s);
-  for (uint32_t b = 0; b < p->buffers.n; b++) { /* the owner lives as long as everyone who takes over its place */
-    uint32_t o = owner(p, b);
-    if (o != b && p->buffers.p[b].last > p->buffers.p[o].last) p->buffers.p[o].last = p->buffers.p[b].last;
+  reuse(p);
+  block *b = mem_alloc(sizeof *b * (p->values.n + 1));
+  uint32_t *block_of = mem_alloc(sizeof *block_of * (p->values.n + 1)), n = 0;
+  for (uint32_t t = 0; t < p->steps.n; t++) /* in order of writing, so that what a value shares is there before it */
+    for (uint32_t k = 0; k < p->steps.p[p->order[t]].writes.n; k++) {
+      uint32_t v = p->steps.p[p->order[t]].writes.p[k];
+      plan_value *x = &p->values.p[v];
+      if (!temporary(x) || x->packed) continue;
+      x->packed = 1;
+      int64_t bytes = (x->count * ir_dtype_size(x->dtype) + 63) & ~(int64_t)63;
+      p->sum_temporaries += bytes;
+      if (x->shares != PLAN_NONE) {
+        block_of[v] = block_of[x->shares];
+        if (b[block_of[v]].last < x->last) b[block_of[v]].last = x->last;
+        continue;
+      }
+      block_of[v] = n;
+      b[n++] = (block){.value = v, .bytes = bytes, .first = x->first, .last = x->last};
+    }
+  block *sorted = mem_alloc(sizeof *sorted * (n + 1)), **near = mem_alloc(sizeof *near * (n + 1));
+  for (uint32_t k = 0; k < n; k++) {
+    sorted[k] = b[k];
+    sorted[k].offset = (int64_t)k; /* remembers which */
   }
-  block *list = mem_alloc(sizeof *list * (p->buffers.n + 1));
-  uint32_t n = 0;
-  for (uint32_t b = 0; b < p->buffers.n; b++) {
-    const place *x = &p->buffers.p[b];
-    if (x->space != GANTRY_SPACE_WORKSPACE || x->first == PLAN_NONE) continue;
-    p->stats.sum_of_temporaries += x->bytes;
-    if (owner(p, b) == b) list[n++] = (block){b, x->first, x->last, (x->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, 0};
+  qsort(sorted, n, sizeof *sorted, by_size);
+  uint32_t *which = mem_alloc(sizeof *which * (n + 1));
+  for (uint32_t k = 0; k < n; k++) which[k] = (uint32_t)sorted[k].offset;
+  for (uint32_t k = 0; k < n; k++) {
+    uint32_t m = 0;
+    for (uint32_t j = 0; j < k; j++)
+      if (sorted[j].first <= sorted[k].last && sorted[k].first <= sorted[j].last) near[m++] = &sorted[j];
+    qsort(near, m, sizeof *near, by_offset);
+    int64_t at = 0, best = -1, gap = INT64_MAX;
+    for (uint32_t j = 0; j < m; j++) {
+      int64_t room = near[j]->offset - at;
+      if (room >= sorted[k].bytes && room < gap) {
+        best = at;
+        gap = room;
+      }
+      if (near[j]->offset + near[j]->bytes > at) at = near[j]->offset + near[j]->bytes;
+    }
+    sorted[k].offset = best >= 0 ? best : at;
+    b[which[k]].offset = sorted[k].offset;
+    if (sorted[k].offset + sorted[k].bytes > p->workspace) p->workspace = sorted[k].offset + sorted[k].bytes;
   }
-  qsort(list, n, sizeof *list, by_size);
-  p->program.workspace_bytes = place_blocks(list, n);
-  for (uint32_t k = 0; k < n; k++) p->buffers.p[list[k].buffer].offset = list[k].offset;
-  for (uint32_t b = 0; b < p->buffers.n; b++) p->buffers.p[b].offset = p->buffers.p[owner(p, b)].offset;
-  free(list);
+  for (uint32_t v = 0; v < p->values.n; v++)
+    if (p->values.p[v].packed) p->values.p[v].offset = b[block_of[v]].offset;
+  free(b);
+  free(block_of);
+  free(sorted);
+  free(near);
+  free(which);
   return GANTRY_OK;
 }

@@ -1,119 +1,156 @@
-/* print.c - a program for people: its steps with shapes, places and labels, and the instructions of each kernel. See plan.h. */
-#include "plan/internal.h"
+/* print.c - plans for people: one line per step, or the instructions of each kernel; and the counts that go with them. Works on the
+ * flat program alone, so it stays true after the graph is gone. */
+#include "plan/work.h"
 
-static void dims(buf *b, uint32_t rank, const int64_t *d) {
+static const gantry_buffer *buffer(const gantry_program *g, uint32_t k) { return (const gantry_buffer *)(const void *)((const char *)g->buffers + (size_t)k * g->buffer_stride); }
+
+static void put_buffer(const gantry_program *g, uint32_t k, buf *b) {
+  const gantry_buffer *x = buffer(g, k);
+  if (x->name) buf_printf(b, "%s", x->name);
+  else buf_printf(b, "@%lld", (long long)x->offset);
+  buf_printf(b, ":%s*%lld", ir_dtype_name(x->dtype), (long long)x->elements);
+}
+
+static void put_dims(uint32_t n, const int64_t *dims, buf *b) {
   buf_putc(b, '[');
-  for (uint32_t k = 0; k < rank; k++) buf_printf(b, "%s%lld", k ? "," : "", (long long)d[k]);
+  for (uint32_t k = 0; k < n; k++) buf_printf(b, k ? ",%lld" : "%lld", (long long)dims[k]);
   buf_putc(b, ']');
 }
 
-static void name(const plan *p, uint32_t buffer, buf *b) {
-  const gantry_buffer *x = &p->program.buffers[buffer];
-  if (x->space == GANTRY_SPACE_NAMED) buf_printf(b, "\"%s\"", x->name);
-  else buf_printf(b, "w%u@%lld", buffer, (long long)x->offset);
-}
-
-static const char *opcode(uint32_t op) {
+static const char *inst_name(uint32_t op) {
   switch (op) {
-    case GANTRY_K_LOAD: return "LOAD";
-    case GANTRY_K_IMM: return "IMM";
-    case GANTRY_K_INDEX: return "INDEX";
-    case GANTRY_K_REDUCE: return "REDUCE";
-    default: return ir_op_get(op) ? ir_op_get(op)->name : "?";
+    case GANTRY_K_LOAD: return "load";
+    case GANTRY_K_IMM: return "imm";
+    case GANTRY_K_INDEX: return "index";
+    case GANTRY_K_REDUCE: return "reduce";
   }
+  return ir_op_get(op) ? ir_op_get(op)->name : "?";
 }
 
-static void head(const plan *p, uint32_t k, buf *b) {
-  const gantry_step_rec *s = &p->program.steps[k];
-  buf_printf(b, "%4u ", k);
-  if (s->kind == GANTRY_STEP_LIB) {
-    const gantry_lib *l = s->lib;
-    buf_printf(b, "%-12s ", opcode(l->op));
-    name(p, l->out.buffer, b);
-    buf_printf(b, " %s", ir_dtype_name(l->out.dtype));
-    dims(b, l->out.rank, l->out.dims);
-    buf_puts(b, " =");
-    for (uint32_t j = 0; j < l->n_in; j++) {
-      buf_putc(b, ' ');
-      name(p, l->in[j].buffer, b);
-      dims(b, l->in[j].rank, l->in[j].dims);
-    }
-  } else {
-    const gantry_kernel *x = s->kernel;
-    buf_printf(b, "%-12s ", x->kept < x->rank ? "reduce" : "map");
-    dims(b, x->kept, x->dims);
-    if (x->kept < x->rank) {
-      buf_puts(b, " over ");
-      dims(b, x->rank - x->kept, x->dims + x->kept);
-    }
-    buf_printf(b, " %u instructions:", x->n_insts);
-    for (uint32_t j = 0; j < x->n_stores; j++) {
-      buf_putc(b, ' ');
-      name(p, x->stores[j].to.buffer, b);
-    }
-    buf_puts(b, " =");
-    for (uint32_t j = 0; j < x->n_loads; j++) {
-      buf_putc(b, ' ');
-      name(p, x->loads[j].buffer, b);
-    }
-  }
-  if (s->label && *p->program.labels[s->label]) buf_printf(b, "  ; %s", p->program.labels[s->label]);
-  buf_putc(b, '\n');
+static void put_access(const gantry_program *g, const gantry_access *a, uint32_t rank, buf *b) {
+  put_buffer(g, a->buffer, b);
+  buf_printf(b, " +%lld ", (long long)a->offset);
+  put_dims(rank, a->stride, b);
+  for (uint32_t k = 0; a->bounded && k < rank; k++) buf_printf(b, " %lld..%lld", (long long)a->lo[k], (long long)a->hi[k]);
 }
 
-static void summary(const plan *p, buf *b) {
-  const plan_stats *s = &p->stats;
-  buf_printf(b, "program %s: %u kernels (%u of them copies), %u library steps, workspace %.2f MB for %.2f MB of temporaries, kernels move %.2f MB\n", p->name, s->kernels, s->copies, s->libs,
-             (double)s->workspace_bytes / 1e6, (double)s->sum_of_temporaries / 1e6, (double)s->bytes_moved / 1e6);
-}
-
-void plan_print(const plan *p, buf *b) {
-  summary(p, b);
-  for (uint32_t k = 0; k < p->program.n_steps; k++) head(p, k, b);
-}
-
-static void access(const plan *p, const gantry_access *a, uint32_t rank, buf *b) {
-  name(p, a->buffer, b);
-  buf_printf(b, " + %lld strides ", (long long)a->offset);
-  dims(b, rank, a->stride);
-  if (a->bounded) {
-    buf_puts(b, " within ");
-    dims(b, rank, a->lo);
-    buf_puts(b, " to ");
-    dims(b, rank, a->hi);
-  }
-}
-
-void plan_print_kernels(const plan *p, buf *b) {
-  summary(p, b);
-  for (uint32_t k = 0; k < p->program.n_steps; k++) {
-    head(p, k, b);
-    const gantry_kernel *x = p->program.steps[k].kernel;
-    if (!x) continue;
-    for (uint32_t j = 0; j < x->n_insts; j++) {
-      const gantry_inst *i = &x->insts[j];
-      buf_printf(b, "       %s r%u: %s = %s", j < x->body ? "each" : "then", j, ir_dtype_name(i->dtype), opcode(i->op));
-      if (i->op == GANTRY_K_LOAD) {
+static void put_kernel(const gantry_program *g, const gantry_kernel *k, buf *b) {
+  for (uint32_t i = 0; i < k->n_insts; i++) {
+    const gantry_inst *q = &k->insts[i];
+    buf_printf(b, "  %s%%%u = %s %s", i >= k->body ? "| " : "", i, inst_name(q->op), ir_dtype_name(q->dtype));
+    switch (q->op) {
+      case GANTRY_K_LOAD:
         buf_putc(b, ' ');
-        access(p, &x->loads[i->a], x->rank, b);
-      } else if (i->op == GANTRY_K_IMM)
-        buf_printf(b, " %.9g", i->imm);
-      else if (i->op == GANTRY_K_INDEX)
-        buf_printf(b, " axis %u", i->a);
-      else if (i->op == GANTRY_K_REDUCE)
-        buf_printf(b, " %s r%u", opcode(i->kind), i->a);
-      else {
-        const uint32_t in[3] = {i->a, i->b, i->c};
-        for (int q = 0; q < ir_op_get(i->op)->arity; q++) buf_printf(b, " r%u", in[q]);
-        if (i->op == GANTRY_OP_CMP) buf_printf(b, " kind %u", i->kind);
-        if (i->op == GANTRY_OP_POW) buf_printf(b, " ^ %.9g", i->imm);
+        put_access(g, &k->loads[q->a], i >= k->body ? k->kept : k->rank, b);
+        break;
+      case GANTRY_K_IMM: buf_printf(b, " %.17g", q->imm); break;
+      case GANTRY_K_INDEX: buf_printf(b, " i%u", q->a); break;
+      case GANTRY_K_REDUCE: buf_printf(b, " %s of %%%u", inst_name(q->kind), q->a); break;
+      default: {
+        const ir_op_info *info = ir_op_get(q->op);
+        uint32_t args[3] = {q->a, q->b, q->c};
+        for (int j = 0; info && j < info->arity && j < 3; j++) buf_printf(b, " %%%u", args[j]);
+        if (q->op == GANTRY_OP_CMP) buf_printf(b, " kind %u", q->kind);
+        if (q->op == GANTRY_OP_POW) buf_printf(b, " ^ %.17g", q->imm);
       }
-      buf_putc(b, '\n');
     }
-    for (uint32_t j = 0; j < x->n_stores; j++) {
-      buf_printf(b, "       store r%u -> ", x->stores[j].reg);
-      access(p, &x->stores[j].to, x->rank, b);
-      buf_putc(b, '\n');
+    buf_putc(b, '\n');
+  }
+  for (uint32_t s = 0; s < k->n_stores; s++) {
+    buf_printf(b, "  store %%%u to ", k->stores[s].reg);
+    put_access(g, &k->stores[s].to, k->stores[s].reg >= k->body ? k->kept : k->rank, b);
+    buf_putc(b, '\n');
+  }
+}
+
+static void print(const plan *p, buf *b, int kernels) {
+  const gantry_program *g = &p->program;
+  buf_printf(b, "program %s: %u steps, workspace %lld bytes\n", g->name, g->n_steps, (long long)g->workspace_bytes);
+  for (uint32_t i = 0; i < g->n_steps; i++) {
+    const gantry_step_rec *r = (const gantry_step_rec *)(const void *)((const char *)g->steps + (size_t)i * g->step_stride);
+    buf_printf(b, "%u ", i);
+    if (r->kind == GANTRY_STEP_KERNEL) {
+      const gantry_kernel *k = r->kernel;
+      buf_printf(b, "kernel ");
+      put_dims(k->kept, k->dims, b);
+      if (k->kept < k->rank) {
+        buf_printf(b, " over ");
+        put_dims(k->rank - k->kept, k->dims + k->kept, b);
+      }
+      buf_printf(b, " %u instructions, %u loads, writes", k->n_insts, k->n_loads);
+      for (uint32_t s = 0; s < k->n_stores; s++) {
+        buf_putc(b, ' ');
+        put_buffer(g, k->stores[s].to.buffer, b);
+      }
+    } else {
+      const gantry_lib *l = r->lib;
+      buf_printf(b, "%s", inst_name(l->op));
+      for (uint32_t k = 0; k < l->n_in; k++) {
+        buf_putc(b, ' ');
+        put_dims(l->in[k].rank, l->in[k].dims, b);
+        buf_putc(b, ' ');
+        put_buffer(g, l->in[k].buffer, b);
+      }
+      buf_printf(b, " -> ");
+      put_dims(l->out.rank, l->out.dims, b);
+      buf_putc(b, ' ');
+      put_buffer(g, l->out.buffer, b);
+    }
+    if (r->label < g->n_labels && g->labels[r->label][0]) buf_printf(b, "  ; %s", g->labels[r->label]);
+    buf_putc(b, '\n');
+    if (kernels && r->kind == GANTRY_STEP_KERNEL) put_kernel(g, r->kernel, b);
+  }
+}
+void plan_print(const plan *p, buf *b) { print(p, b, 0); }
+void plan_print_kernels(const plan *p, buf *b) { print(p, b, 1); }
+
+static double contraction(const gantry_lib *l) { /* multiplications and additions */
+  double n = 2;
+  const gantry_operand *big = &l->out;
+  switch (l->op) {
+    case GANTRY_OP_MATMUL:
+      for (uint32_t k = 0; k < l->out.rank; k++) n *= (double)l->out.dims[k];
+      for (uint32_t k = 0; k < l->n_attrs; k++)
+        if (l->attrs[k].key == GANTRY_A_TA && l->attrs[k].v.i) return n * (double)l->in[0].dims[l->in[0].rank - 2];
+      return n * (double)l->in[0].dims[l->in[0].rank - 1];
+    case GANTRY_OP_CONV: case GANTRY_OP_CONV_DGRAD: case GANTRY_OP_CONV_WGRAD: {
+      const gantry_operand *w = l->op == GANTRY_OP_CONV_WGRAD ? &l->out : &l->in[1], *y = l->op == GANTRY_OP_CONV ? &l->out : l->op == GANTRY_OP_CONV_DGRAD ? &l->in[0] : &l->in[1];
+      for (uint32_t k = 0; k < w->rank; k++) n *= (double)w->dims[k];
+      for (uint32_t k = 0; k + 1 < y->rank; k++) n *= (double)y->dims[k];
+      return n;
+    }
+  }
+  for (uint32_t k = 0; k < big->rank; k++) n *= (double)big->dims[k];
+  return n;
+}
+
+void plan_get_stats(const plan *p, plan_stats *out) {
+  const gantry_program *g = &p->program;
+  *out = (plan_stats){.copies = p->copies, .workspace_bytes = g->workspace_bytes, .sum_of_temporaries = p->sum_temporaries};
+  for (uint32_t i = 0; i < g->n_steps; i++) {
+    const gantry_step_rec *r = (const gantry_step_rec *)(const void *)((const char *)g->steps + (size_t)i * g->step_stride);
+    if (r->kind == GANTRY_STEP_LIB) {
+      out->libs++;
+      out->flops += contraction(r->lib);
+      for (uint32_t k = 0; k <= r->lib->n_in; k++) {
+        const gantry_operand *o = k < r->lib->n_in ? &r->lib->in[k] : &r->lib->out;
+        int64_t n = ir_dtype_size(o->dtype);
+        for (uint32_t d = 0; d < o->rank; d++) n *= o->dims[d];
+        out->bytes_moved += n;
+      }
+      continue;
+    }
+    const gantry_kernel *k = r->kernel;
+    double all = 1;
+    out->kernels++;
+    for (uint32_t d = 0; d < k->rank; d++) all *= (double)k->dims[d];
+    out->flops += all * k->body;
+    for (uint32_t a = 0; a < k->n_loads + k->n_stores; a++) {
+      const gantry_access *x = a < k->n_loads ? &k->loads[a] : &k->stores[a - k->n_loads].to;
+      int64_t n = ir_dtype_size(buffer(g, x->buffer)->dtype);
+      for (uint32_t d = 0; d < k->rank; d++)
+        if (x->stride[d]) n *= k->dims[d];
+      out->bytes_moved += n;
     }
   }
 }

@@ -1,135 +1,138 @@
-/* program.c - the planner's entry: grouping, emission, order, memory, and the flat program of it. See plan.h. */
+/* program.c - from graph to program: the stages in order, then buffers, steps and labels laid out flat. */
+#include "plan/work.h"
+
 #include <stdlib.h>
 
-#include "plan/internal.h"
+typedef VEC(gantry_buffer) buffers;
 
-static void count(plan *p) {
-  for (uint32_t s = 0; s < p->order.n; s++) {
-    const group *x = &p->groups.p[p->order.p[s]];
-    if (x->library) {
-      p->stats.libs++;
-      continue;
-    }
-    const gantry_kernel *k = x->kernel;
-    p->stats.kernels++;
-    int64_t points = 1, kept = 1;
-    for (uint32_t a = 0; a < k->rank; a++) {
-      points *= k->dims[a];
-      if (a < k->kept) kept *= k->dims[a];
-    }
-    for (uint32_t j = 0; j < k->n_loads; j++) {
-      const place *b = &p->buffers.p[k->loads[j].buffer];
-      int64_t moved = points * ir_dtype_size(b->dtype);
-      p->stats.bytes_moved += moved < b->bytes ? moved : b->bytes;
-    }
-    for (uint32_t j = 0; j < k->n_stores; j++) p->stats.bytes_moved += (k->stores[j].reg < k->body ? points : kept) * ir_dtype_size(p->buffers.p[k->stores[j].to.buffer].dtype);
-    p->stats.flops += (double)points * k->body + (double)kept * (k->n_insts - k->body);
-  }
+static uint32_t buffer_of(buffers *all, const plan_value *v) {
+  gantry_buffer b = {.space = v->name ? GANTRY_SPACE_NAMED : GANTRY_SPACE_WORKSPACE, .dtype = v->dtype, .elements = v->count, .name = v->name};
+  for (uint32_t k = 0; v->name && k < all->n; k++)
+    if (all->p[k].name && !strcmp(all->p[k].name, v->name)) return k;
+  if (!v->name) b.offset = v->offset;
+  VEC_PUSH(*all, b);
+  return all->n - 1;
 }
 
-static void assemble(plan *p) {
-  gantry_buffer *buffers = ARENA_ARRAY(p->mem, gantry_buffer, p->buffers.n + 1);
-  gantry_step_rec *steps = ARENA_ARRAY(p->mem, gantry_step_rec, p->order.n + 1);
+static uint32_t label_of(plan *p, const plan_step *s) {
+  ir_id v = s->lib;
+  if (!v) { /* a kernel is named after the last value it writes */
+    for (uint32_t k = 0; k < s->writes.n; k++)
+      if (p->values.p[s->writes.p[k]].node > v) v = p->values.p[s->writes.p[k]].node;
+  }
+  return ir_at(p->g, v)->label;
+}
+
+gantry_status plan_emit_program(plan *p) {
+  buffers all = {0};
+  uint32_t n = p->steps.n, n_named = 0;
+  gantry_step_rec *recs = ARENA_ARRAY(p->mem, gantry_step_rec, n + 1);
   const char **labels = ARENA_ARRAY(p->mem, const char *, p->g->names.n + 1);
-  for (uint32_t k = 0; k < p->buffers.n; k++) {
-    const place *b = &p->buffers.p[k];
-    buffers[k] = (gantry_buffer){.space = b->space, .dtype = b->dtype, .offset = b->offset, .elements = b->elements, .name = b->name};
+  for (uint32_t k = 0; k < p->g->names.n; k++) labels[k] = arena_str(p->mem, p->g->names.p[k]);
+  for (uint32_t v = 0; v < p->values.n; v++) {
+    plan_value *x = &p->values.p[v];
+    if (x->last == PLAN_NONE && !x->leaf) continue; /* lives in registers only */
+    x->buffer = buffer_of(&all, x);
   }
-  for (uint32_t k = 0; k < p->order.n; k++) {
-    const group *x = &p->groups.p[p->order.p[k]];
-    steps[k] = (gantry_step_rec){.kind = x->library ? GANTRY_STEP_LIB : GANTRY_STEP_KERNEL, .label = x->label, .kernel = x->kernel, .lib = x->library};
+  for (uint32_t t = 0; t < n; t++) {
+    const plan_step *s = &p->steps.p[p->order[t]];
+    recs[t].label = label_of(p, s);
+    if (s->kernel) {
+      gantry_kernel *k = s->kernel;
+      gantry_access *loads = ARENA_ARRAY(p->mem, gantry_access, k->n_loads + 1);
+      gantry_store *stores = ARENA_ARRAY(p->mem, gantry_store, k->n_stores + 1);
+      memcpy(loads, k->loads, sizeof *loads * k->n_loads);
+      memcpy(stores, k->stores, sizeof *stores * k->n_stores);
+      for (uint32_t i = 0; i < k->n_loads; i++) loads[i].buffer = p->values.p[s->load_values[i]].buffer;
+      for (uint32_t i = 0; i < k->n_stores; i++) stores[i].to.buffer = p->values.p[s->store_values[i]].buffer;
+      k->loads = loads;
+      k->stores = stores;
+      recs[t].kind = GANTRY_STEP_KERNEL;
+      recs[t].kernel = k;
+    } else {
+      gantry_lib *l = s->call;
+      gantry_operand *in = ARENA_ARRAY(p->mem, gantry_operand, l->n_in + 1);
+      memcpy(in, l->in, sizeof *in * l->n_in);
+      for (uint32_t i = 0; i < l->n_in; i++) in[i].buffer = p->values.p[s->operands[i]].buffer;
+      l->in = in;
+      l->out.buffer = p->values.p[s->out].buffer;
+      if (s->scratch != PLAN_NO_VALUE) l->scratch = p->values.p[s->scratch].buffer;
+      recs[t].kind = GANTRY_STEP_LIB;
+      recs[t].lib = l;
+    }
   }
-  for (uint32_t k = 0; k < p->g->names.n; k++) labels[k] = arena_str(p->mem, ir_name(p->g, k));
-  gantry_program *g = &p->program;
-  g->struct_size = sizeof *g;
-  g->version = GANTRY_PROGRAM_VERSION;
-  g->name = p->name;
-  g->buffers = buffers;
-  g->steps = steps;
-  g->labels = labels;
-  g->n_buffers = p->buffers.n;
-  g->n_steps = p->order.n;
-  g->n_labels = p->g->names.n;
-  g->buffer_stride = sizeof *buffers;
-  g->step_stride = sizeof *steps;
-}
-
-/* What only the making needs; the graph belongs to the caller. */
-static void drop_scratch(plan *p) {
-  for (uint32_t k = 0; p->uses && k < p->g->nodes.n; k++) free(p->uses[k].p);
-  free(p->uses);
-  free(p->live);
-  p->uses = NULL;
-  p->live = NULL;
-  free(p->extra_writers.p);
-  free(p->late.p);
-  p->extra_writers.p = NULL;
-  p->late.p = NULL;
+  p->program = (gantry_program){.struct_size = sizeof p->program, .version = GANTRY_PROGRAM_VERSION, .name = p->name, .workspace_bytes = p->workspace, .steps = recs, .labels = labels,
+                                .n_buffers = all.n, .n_steps = n, .n_labels = p->g->names.n, .buffer_stride = sizeof(gantry_buffer), .step_stride = sizeof(gantry_step_rec)};
+  p->program.buffers = arena_copy(p->mem, all.p, sizeof *all.p * all.n);
+  p->named = ARENA_ARRAY(p->mem, plan_named, all.n + 1);
+  for (uint32_t b = 0; b < all.n; b++) {
+    if (!all.p[b].name) continue;
+    plan_named *d = &p->named[n_named++];
+    d->name = all.p[b].name;
+    d->dtype = all.p[b].dtype;
+    d->buffer = b;
+    for (uint32_t v = 0; v < p->values.n; v++) {
+      const plan_value *x = &p->values.p[v];
+      if (!x->name || x->buffer != b || (x->last == PLAN_NONE && !x->leaf) || (d->rank && !x->leaf)) continue;
+      d->rank = x->rank;
+      memcpy(d->dims, x->dims, sizeof d->dims);
+      d->is_output |= x->is_output;
+    }
+  }
+  p->n_named = n_named;
+  free(all.p);
+  return GANTRY_OK;
 }
 
 plan *plan_make(const ir_graph *g, const char *program, plan_query *query, void *user, err *e) {
   plan *p = mem_alloc(sizeof *p);
-  uint32_t n = g->nodes.n;
-  p->g = g;
   p->mem = arena_new();
-  p->e = e;
+  p->g = g;
   p->name = arena_str(p->mem, program);
   p->query = query;
   p->user = user;
+  p->e = e;
   p->live = ir_live(g);
-  p->materialised = ARENA_ARRAY(p->mem, uint8_t, n);
-  p->producer = ARENA_ARRAY(p->mem, uint32_t, n);
-  p->buffer = ARENA_ARRAY(p->mem, uint32_t, n);
-  p->uses = mem_alloc(sizeof *p->uses * (n + 1));
-  for (uint32_t k = 0; k < n; k++) p->producer[k] = p->buffer[k] = PLAN_NONE;
-  plan_want_roots(p);
-  gantry_status st = plan_group(p);
-  if (!st) st = plan_place_roots(p);
-  for (uint32_t k = 0; k < p->groups.n && !st; k++)
-    if (!p->groups.p[k].dead) st = plan_emit(p, k);
+  gantry_status st = g->err.code ? err_set(e, g->err.code, "%s", g->err.msg) : GANTRY_OK;
+  if (!st) st = plan_mark(p);
+  if (!st) st = plan_groups(p);
+  if (!st) st = plan_steps(p);
   if (!st) st = plan_order(p);
   if (!st) st = plan_memory(p);
-  if (!st) {
-    count(p);
-    assemble(p);
-  }
-  drop_scratch(p);
-  if (st) {
-    err_wrap(e, "planning");
-    plan_free(p);
-    return NULL;
-  }
-  p->stats.workspace_bytes = p->program.workspace_bytes;
-  p->g = NULL;
-  return p;
+  if (!st) st = plan_emit_program(p);
+  free(p->live);
+  p->live = NULL;
+  if (!st) return p;
+  plan_free(p);
+  return NULL;
 }
 
 void plan_free(plan *p) {
   if (!p) return;
   for (uint32_t k = 0; k < p->groups.n; k++) {
-    free(p->groups.p[k].stores.p);
-    free(p->groups.p[k].after.p);
-    free(p->groups.p[k].reduces.p);
+    free(p->groups.p[k].roots.p);
+    free(p->groups.p[k].loads.p);
   }
-  free(p->groups.p);
-  free(p->buffers.p);
-  free(p->order.p);
-  free(p->named.p);
+  for (uint32_t k = 0; k < p->steps.n; k++) {
+    free(p->steps.p[k].reads.p);
+    free(p->steps.p[k].writes.p);
+    free(p->steps.p[k].deps.p);
+  }
+  free(p->values.p);
   free(p->constants.p);
+  free(p->groups.p);
+  free(p->steps.p);
+  free(p->live);
   arena_free(p->mem);
   free(p);
 }
 
 const gantry_program *plan_program(const plan *p) { return &p->program; }
-
-uint32_t plan_names(const plan *p, const plan_named **out) {
-  *out = p->named.p;
-  return p->named.n;
-}
-
 uint32_t plan_constants(const plan *p, const plan_constant **out) {
   *out = p->constants.p;
   return p->constants.n;
 }
-
-void plan_get_stats(const plan *p, plan_stats *out) { *out = p->stats; }
+uint32_t plan_names(const plan *p, const plan_named **out) {
+  *out = p->named;
+  return p->n_named;
+}

