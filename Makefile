@@ -39,7 +39,8 @@ DATA_SRC := $(wildcard plugins/datasets/*.c)
 DATA_SO  := $(DATA_SRC:%.c=$(B)/%.so)
 CPU_SRC  := $(wildcard plugins/backends/cpu/*.c)
 CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
-PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO)
+WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
+PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
 .PHONY: all deps test check demo bench clean mutants parity
 all: deps
@@ -59,6 +60,11 @@ include sdk/plugin.mk
 $(PURE_SO): $(B)/%.so: %.c sdk/plugin.mk
 	@mkdir -p $(@D)
 	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+
+# weights of feature networks lie beside their plugins
+$(WEIGHTS): $(B)/%: %
+	@mkdir -p $(@D)
+	cp $< $@
 
 $(DATA_SO): $(B)/%.so: %.c
 	@mkdir -p $(@D)
@@ -99,4 +105,4 @@ deps:
 clean:
 	rm -rf build/release build/address build/undefined build/thread gantry
 
--include $(HOST_OBJ:.o=.d) $(PLUGINS:.so=.d) $(CPU_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d) $(FIXTURE_SO:.so=.d)
+-include $(HOST_OBJ:.o=.d) $(patsubst %.so,%.d,$(filter %.so,$(PLUGINS))) $(CPU_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d) $(FIXTURE_SO:.so=.d)

@@ -157,7 +157,8 @@ static const char *cache_key(metric_run *m, const char *program, const data_set 
 
 static gantry_status run_pass(metric_run *m, uint32_t k, const gantry_pass *pass, const data_set *real, err *e) {
   eval_context *c = m->c;
-  int cacheable = c->cache && real && !pass->rows;
+  /* Not through a network that is being trained: what it sees changes under an equal name. */
+  int fixed = m->q->features || !abi_world_net(c->world, GANTRY_FEATURES), cacheable = c->cache && real && !pass->rows && fixed;
   const char *key = NULL;
   const char *name = arena_fmt(c->mem, "%s.%u", m->prefix, k), *prefix = arena_fmt(c->mem, "out/%s/", name);
   TRY(upload_kept(m, e));
