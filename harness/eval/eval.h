@@ -11,7 +11,7 @@
 #include "exec/exec.h"
 
 typedef struct eval_cached { const char *name; exec_program *exe; uint64_t hash; } eval_cached;
-typedef struct eval_set { const char *split; data_set *data; uint8_t owned; } eval_set;
+typedef struct eval_set { const char *split; int64_t limit; const char *name; data_set *data; } eval_set; /* name: of its tensors on the device */
 typedef struct eval_context {
   abi_world *world;
   exec_session *session;

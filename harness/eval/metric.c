@@ -59,15 +59,20 @@ static gantry_status upload_kept(metric_run *m, err *e) {
   return GANTRY_OK;
 }
 
+/* The set a metric compares with: the training set itself where it is meant whole, else a set of its own. */
 static gantry_status open_set(eval_context *c, const char *split, int64_t limit, const data_set **out, err *e) {
+  if (!strcmp(split, c->train->split) && (!limit || limit >= c->train->count) && c->train->count == c->train->info.count) {
+    *out = c->train;
+    return GANTRY_OK;
+  }
   for (uint32_t k = 0; k < c->sets.n; k++)
-    if (!strcmp(c->sets.p[k].split, split)) {
+    if (!strcmp(c->sets.p[k].split, split) && c->sets.p[k].limit == limit) {
       *out = c->sets.p[k].data;
       return GANTRY_OK;
     }
-  eval_set s = {.split = arena_str(c->mem, split), .data = NULL, .owned = 1};
+  eval_set s = {.split = arena_str(c->mem, split), .limit = limit, .name = arena_fmt(c->mem, "reference.%s.%lld", split, (long long)limit)};
   TRY(data_open(c->data_el, split, limit, c->range, &s.data, e));
-  gantry_status st = data_upload(s.data, c->session, split, e);
+  gantry_status st = data_upload(s.data, c->session, s.name, e);
   if (st) {
     data_close(s.data);
     return st;
@@ -77,11 +82,16 @@ static gantry_status open_set(eval_context *c, const char *split, int64_t limit,
   return GANTRY_OK;
 }
 
+static const char *device_name(const eval_context *c, const data_set *d) {
+  for (uint32_t k = 0; k < c->sets.n; k++)
+    if (c->sets.p[k].data == d) return c->sets.p[k].name;
+  return "train";
+}
+
 /* One batch of a set's images; row is the i64 index of its first sample. */
 static gantry_t batch_images(metric_run *m, abi_builder *b, uint32_t set, const data_set *real, gantry_t index) {
   if (set != GANTRY_FAKE || m->q->fake_split) {
-    const char *name = real == m->c->train ? "train" : real->split;
-    return abi_t(data_gather(b, real, name, index.id));
+    return abi_t(data_gather(b, real, device_name(m->c, real), index.id));
   }
   gantry_named z = {"z", abi_t(abi_draw_input(b, GANTRY_G, "z", BATCH)), 0};
   gantry_call g = z.t.id ? abi_apply(b, GANTRY_G, &z, 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | m->q->weights) : (gantry_call){0};
@@ -106,7 +116,7 @@ static exec_program *pass_program(metric_run *m, uint32_t k, const gantry_pass *
     batch.x = gan_gather(cx, abi_t(kept_input(b, pass->set, pass->rows)), index, 0, 0);
   else if (pass->set != GANTRY_DRAWS)
     batch.x = batch_images(m, b, pass->set, real, index);
-  if (!pass->rows && real && real->labels && pass->set != GANTRY_FAKE) batch.label = abi_t(data_labels(b, real, real == m->c->train ? "train" : real->split, index.id));
+  if (!pass->rows && real && real->labels && pass->set != GANTRY_FAKE) batch.label = abi_t(data_labels(b, real, device_name(m->c, real), index.id));
   abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
   abi_leave(b, f, m->iface->pass(cx, k, &batch), "pass");
   for (uint32_t j = 0; j < b->keeps.n && !b->err.code && !b->g->err.code; j++)

@@ -12,7 +12,7 @@ void eval_init(eval_context *c, abi_world *w, exec_session *s, abi_registry *reg
 
 void eval_free(eval_context *c) {
   for (uint32_t k = 0; k < c->sets.n; k++)
-    if (c->sets.p[k].owned) data_close(c->sets.p[k].data);
+    data_close(c->sets.p[k].data);
   free(c->sets.p);
   free(c->programs.p);
   arena_free(c->mem);
