@@ -99,6 +99,13 @@ test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
 
+# A real ablation on Fashion-MNIST; QUICK=1: a minute's worth of it.
+demo: all
+	@experiments/demo.sh $(QUICK)
+
+parity: all
+	@tests/peers/run.sh $(SEED)
+
 deps:
 	@tests/deps.sh $(APT_PACKAGES)
 

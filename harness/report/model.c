@@ -73,6 +73,10 @@ static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
     " (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=?2 AND v.weights<>'real' ORDER BY v.weights='%s' DESC, %s LIMIT 1) FROM runs r WHERE r.grid=?1",
     !strcmp(m->weights, "raw") ? "raw" : "ema", order);
   TRY(db_query(d, a, &t, e, sql, "tt", m->grid, m->metric ? m->metric : ""));
+  db_table ends;
+  TRY(db_query(d, a, &ends, e, "SELECT avg(CASE WHEN v.weights<>'real' AND v.step=0 THEN v.value END), avg(CASE WHEN v.weights='real' THEN v.value END) FROM runs r JOIN eval v ON v.run_id=r.run_id JOIN metric m ON m.id=v.metric_id WHERE r.grid=?1 AND m.name=?2", "tt", m->grid, m->metric ? m->metric : ""));
+  m->untrained = ends.n_rows && db_at(&ends, 0, 0)->type != DB_NULL ? db_at(&ends, 0, 0)->f : NAN;
+  m->real = ends.n_rows && db_at(&ends, 0, 1)->type != DB_NULL ? db_at(&ends, 0, 1)->f : NAN;
   m->runs = ARENA_ARRAY(a, report_run, (size_t)m->n_cells * m->n_seeds + 1);
   for (size_t k = 0; k < (size_t)m->n_cells * m->n_seeds; k++) m->runs[k].value = NAN;
   for (uint32_t k = 0; k < t.n_rows; k++) {

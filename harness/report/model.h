@@ -29,6 +29,7 @@ typedef struct report_model {
   uint32_t n_factors;
   report_contrast *contrasts;
   uint32_t n_contrasts;
+  double untrained, real;     /* the metric of generators before their first step, and of held-out real images; NAN if not measured */
   int64_t best, base;         /* cells, or -1 */
   const char **warnings;
   uint32_t n_warnings;

@@ -35,6 +35,8 @@ void report_verdict(const report_model *m, arena *a, buf *out) {
     buf_printf(out, "No run has a value of %s yet.\n", m->metric);
     return;
   }
+  if (!isnan(m->untrained)) buf_printf(out, "Untrained generators: %s %.4g.%s", m->metric, m->untrained, isnan(m->real) ? "\n" : "");
+  if (!isnan(m->real)) buf_printf(out, "%sHeld-out real images: %.4g.\n", isnan(m->untrained) ? "" : " ", m->real);
   const report_cell *b = &m->cells[m->best];
   uint32_t close = 0, with = 0;
   for (uint32_t k = 0; k < m->n_cells; k++) {
