@@ -33,7 +33,7 @@ gantry_status infer_map(ir_call *c) {
       if (!ir_is_float(t) && t != GANTRY_I32 && t != GANTRY_I64) return refuse(c, "a type with a sign");
       break;
     case GANTRY_OP_EXP: case GANTRY_OP_EXPM1: case GANTRY_OP_LOG: case GANTRY_OP_LOG1P: case GANTRY_OP_SQRT: case GANTRY_OP_RSQRT:
-    case GANTRY_OP_SIN: case GANTRY_OP_COS: case GANTRY_OP_TANH: case GANTRY_OP_SIGMOID: case GANTRY_OP_ERF: case GANTRY_OP_FLOOR:
+    case GANTRY_OP_SIN: case GANTRY_OP_COS: case GANTRY_OP_TANH: case GANTRY_OP_SIGMOID: case GANTRY_OP_ERF: case GANTRY_OP_FLOOR: case GANTRY_OP_ROUND:
     case GANTRY_OP_ATAN2: TRY(ir_need_float(c, 0)); break;
     case GANTRY_OP_POW: {
       double exponent;

@@ -100,6 +100,7 @@ double ir_scalar(uint32_t op, uint32_t in, uint32_t out, double param, double a,
     case GANTRY_OP_SIGMOID: return 1 / (1 + exp(-a));
     case GANTRY_OP_ERF: return erf(a);
     case GANTRY_OP_FLOOR: return floor(a);
+    case GANTRY_OP_ROUND: return nearbyint(a);
     case GANTRY_OP_POW: return pow(a, param);
     case GANTRY_OP_ADD: return a + b;
     case GANTRY_OP_SUB: return a - b;

@@ -22,7 +22,7 @@
   LOOP1(log1p_##X, T, T, gk_log1p##S(a[i])) LOOP1(sqrt_##X, T, T, gk_sqrt##S(a[i]))                                        \
   LOOP1(rsqrt_##X, T, T, (T)1 / gk_sqrt##S(a[i])) LOOP1(sin_##X, T, T, gk_sin##S(a[i])) LOOP1(cos_##X, T, T, gk_cos##S(a[i])) \
   LOOP1(tanh_##X, T, T, gk_tanh##S(a[i])) LOOP1(sigmoid_##X, T, T, gk_sigmoid##S(a[i])) LOOP1(erf_##X, T, T, gk_erf##S(a[i])) \
-  LOOP1(floor_##X, T, T, gk_floor##S(a[i])) LOOP1(pow_##X, T, T, gk_pow##S(a[i], imm))                                     \
+  LOOP1(floor_##X, T, T, gk_floor##S(a[i])) LOOP1(round_##X, T, T, gk_round##S(a[i])) LOOP1(pow_##X, T, T, gk_pow##S(a[i], imm)) \
   LOOP1(add_##X, T, T, a[i] + b[i]) LOOP1(sub_##X, T, T, a[i] - b[i]) LOOP1(mul_##X, T, T, a[i] * b[i])                    \
   LOOP1(div_##X, T, T, a[i] / b[i]) LOOP1(max_##X, T, T, gk_max##S(a[i], b[i])) LOOP1(min_##X, T, T, gk_min##S(a[i], b[i])) \
   LOOP1(atan2_##X, T, T, gk_atan2##S(a[i], b[i]))
@@ -132,7 +132,7 @@ REDUCER(var_f64, double, double, DEVIATION)
 const cpu_loops CPU_TABLE = {
   .name = CPU_TABLE_NAME,
   .op = {FLOAT_OP(EXP, exp), FLOAT_OP(EXPM1, expm1), FLOAT_OP(LOG, log), FLOAT_OP(LOG1P, log1p), FLOAT_OP(SQRT, sqrt), FLOAT_OP(RSQRT, rsqrt),
-         FLOAT_OP(SIN, sin), FLOAT_OP(COS, cos), FLOAT_OP(TANH, tanh), FLOAT_OP(SIGMOID, sigmoid), FLOAT_OP(ERF, erf), FLOAT_OP(FLOOR, floor),
+         FLOAT_OP(SIN, sin), FLOAT_OP(COS, cos), FLOAT_OP(TANH, tanh), FLOAT_OP(SIGMOID, sigmoid), FLOAT_OP(ERF, erf), FLOAT_OP(FLOOR, floor), FLOAT_OP(ROUND, round),
          FLOAT_OP(POW, pow), FLOAT_OP(ATAN2, atan2), NUMBER_OP(NEG, neg), NUMBER_OP(ABS, abs), NUMBER_OP(SIGN, sign), NUMBER_OP(ADD, add),
          NUMBER_OP(SUB, sub), NUMBER_OP(MUL, mul), NUMBER_OP(DIV, div), NUMBER_OP(MAX, max), NUMBER_OP(MIN, min), INT_OP(MOD, mod),
          INT_OP(SHL, shl), INT_OP(SHR, shr), BIT_OP(NOT, not, not_bool), BIT_OP(AND, and, and_u8), BIT_OP(OR, or, or_u8), BIT_OP(XOR, xor, xor_u8),

@@ -56,6 +56,8 @@ GK_FN float gk_sqrt(float x) { return sqrtf(x); }
 GK_FN double gk_sqrtd(double x) { return sqrt(x); }
 GK_FN float gk_floor(float x) { return floorf(x); }
 GK_FN double gk_floord(double x) { return floor(x); }
+GK_FN float gk_round(float x) { float f = floorf(x), d = x - f; return d > 0.5f || (d == 0.5f && f - 2.f * floorf(f * 0.5f) == 1.f) ? f + 1.f : f; }
+GK_FN double gk_roundd(double x) { double f = floor(x), d = x - f; return d > 0.5 || (d == 0.5 && f - 2. * floor(f * 0.5) == 1.) ? f + 1. : f; }
 
 /* 2^k for k within the normal exponents */
 GK_FN float gk_two_to(int k) { return gk_from_bits((gk_u32)(k + 127) << 23); }

@@ -56,13 +56,13 @@ static void values(uint32_t t, void *p, uint32_t seed) {
   case GANTRY_OP_NEG: return -a; case GANTRY_OP_ABS: return gk_abs##S(a); case GANTRY_OP_SIGN: return gk_sign##S(a); case GANTRY_OP_EXP: return gk_exp##S(a);           \
   case GANTRY_OP_EXPM1: return gk_expm1##S(a); case GANTRY_OP_LOG: return gk_log##S(a); case GANTRY_OP_LOG1P: return gk_log1p##S(a); case GANTRY_OP_SQRT: return gk_sqrt##S(a); \
   case GANTRY_OP_RSQRT: return 1 / gk_sqrt##S(a); case GANTRY_OP_SIN: return gk_sin##S(a); case GANTRY_OP_COS: return gk_cos##S(a); case GANTRY_OP_TANH: return gk_tanh##S(a);     \
-  case GANTRY_OP_SIGMOID: return gk_sigmoid##S(a); case GANTRY_OP_ERF: return gk_erf##S(a); case GANTRY_OP_FLOOR: return gk_floor##S(a); case GANTRY_OP_ADD: return a + b;       \
+  case GANTRY_OP_SIGMOID: return gk_sigmoid##S(a); case GANTRY_OP_ERF: return gk_erf##S(a); case GANTRY_OP_FLOOR: return gk_floor##S(a); case GANTRY_OP_ROUND: return gk_round##S(a); case GANTRY_OP_ADD: return a + b;       \
   case GANTRY_OP_SUB: return a - b; case GANTRY_OP_MUL: return a * b; case GANTRY_OP_DIV: return a / b; case GANTRY_OP_MAX: return gk_max##S(a, b);                              \
   case GANTRY_OP_MIN: return gk_min##S(a, b); case GANTRY_OP_ATAN2: return gk_atan2##S(a, b); case GANTRY_OP_POW: return gk_pow##S(a, exponent);
 static float float_of(uint32_t op, float a, float b, double exponent) { switch (op) { FLOAT_CASES() default: return NAN; } }
 static double double_of(uint32_t op, double a, double b, double exponent) { switch (op) { FLOAT_CASES(d) default: return NAN; } }
 static const uint32_t float_ops[] = {GANTRY_OP_NEG, GANTRY_OP_ABS, GANTRY_OP_SIGN, GANTRY_OP_EXP, GANTRY_OP_EXPM1, GANTRY_OP_LOG, GANTRY_OP_LOG1P, GANTRY_OP_SQRT, GANTRY_OP_RSQRT, GANTRY_OP_SIN,
-  GANTRY_OP_COS, GANTRY_OP_TANH, GANTRY_OP_SIGMOID, GANTRY_OP_ERF, GANTRY_OP_FLOOR, GANTRY_OP_ADD, GANTRY_OP_SUB, GANTRY_OP_MUL, GANTRY_OP_DIV, GANTRY_OP_MAX, GANTRY_OP_MIN, GANTRY_OP_ATAN2, GANTRY_OP_POW};
+  GANTRY_OP_COS, GANTRY_OP_TANH, GANTRY_OP_SIGMOID, GANTRY_OP_ERF, GANTRY_OP_FLOOR, GANTRY_OP_ROUND, GANTRY_OP_ADD, GANTRY_OP_SUB, GANTRY_OP_MUL, GANTRY_OP_DIV, GANTRY_OP_MAX, GANTRY_OP_MIN, GANTRY_OP_ATAN2, GANTRY_OP_POW};
 
 static int64_t wrap(uint32_t t, uint64_t v) { return t == GANTRY_I32 ? (int32_t)v : t == GANTRY_U32 ? (int64_t)(uint32_t)v : t == GANTRY_U8 ? (int64_t)(uint8_t)v : t == GANTRY_BOOL ? v != 0 : (int64_t)v; }
 static int64_t int_of(uint32_t op, uint32_t t, int64_t a, int64_t b) {

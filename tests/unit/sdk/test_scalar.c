@@ -106,4 +106,12 @@ static void test_scalar__bf16_rounds_to_even(void) {
     else T_CHECK(isnan(gk_from_bf16(gk_to_bf16(f))));
   }
 }
-T_MAIN(T(test_scalar__close_to_libm), T(test_scalar__atan2), T(test_scalar__special_values), T(test_scalar__bf16_rounds_to_even))
+static void test_scalar__round_is_to_even(void) {
+  for (int k = -4000; k <= 4000; k++) {
+    float x = (float)k / 8;
+    T_CHECK(gk_round(x) == nearbyintf(x) && gk_roundd((double)x) == nearbyint((double)x));
+  }
+  T_CHECK(isnan(gk_round(NAN)) && gk_round(INFINITY) == INFINITY && gk_round(16777215.f) == 16777215.f && gk_roundd(-1e300) == -1e300);
+}
+
+T_MAIN(T(test_scalar__round_is_to_even), T(test_scalar__close_to_libm), T(test_scalar__atan2), T(test_scalar__special_values), T(test_scalar__bf16_rounds_to_even))
