@@ -220,6 +220,45 @@ static void test_gan__tracing_changes_no_bit(void) {
   T_CHECK(!memcmp(w[0], w[1], sizeof w[0]));
 }
 
+/* ---- the second method, and what metrics keep of real sets ---- */
+
+static void evaluations(void *user, const rec *r) {
+  double *v = user;
+  if (r->type == REC_EVAL && r->step == 0) v[0] = r->u.eval.value;
+  if (r->type == REC_EVAL && r->step > 0) v[1] = r->u.eval.value;
+}
+
+/* The accuracy of a network in training is looked at afresh each time, although its pass over real samples keeps its name. */
+static void test_gan__a_classifier_learns_and_its_accuracy_is_not_cached(void) {
+  test_run t;
+  arena *a = arena_new();
+  double v[2] = {-1, -1};
+  int fds[2], outcome = 9;
+  const char *dir = arena_fmt(a, "/tmp/gantry-classifier-%d", (int)getpid());
+  const char *base = "{\"data\": {\"name\": \"gaussians\", \"count\": 800, \"modes\": 4, \"sigma\": 0.1}, \"net\": {\"arch\": {\"name\": \"classes\"}, \"optim\": {\"name\": \"adam\", \"lr\": 1e-2}}, "
+                     "\"train\": {\"batch\": 32, \"length\": {\"steps\": 60}}, \"metrics\": {\"accuracy\": {\"name\": \"accuracy\", \"every\": \"end\"}}, \"checkpoints\": {\"every\": \"end\"}}";
+  err e = {0};
+  T_CHECK(!dir_make(dir, &e) && !pipe(fds));
+  if (test_run_open(&t, base, 3, 0, 1)) {
+    rec_writer *w = rec_writer_new(fds[1], 0);
+    train_loop_options o = {.dir = dir, .cache = path_join(a, dir, "cache"), .rec = w};
+    T_CHECK(!train_loop(t.r, &o, &outcome, &t.e) && outcome == TRAIN_DONE);
+    rec_writer_free(w);
+    char bytes[65536];
+    ssize_t n = read(fds[0], bytes, sizeof bytes);
+    rec_reader *reader = rec_reader_new();
+    T_CHECK(n > 0 && !rec_feed(reader, bytes, (size_t)n, evaluations, v, &e));
+    rec_reader_free(reader);
+  }
+  if (t.e.code) printf("# %s\n", t.e.msg);
+  T_CHECK(v[0] >= 0 && v[0] < 0.8 && v[1] > 0.95);
+  close(fds[0]);
+  close(fds[1]);
+  test_run_close(&t);
+  T_CHECK(system(arena_fmt(a, "rm -rf %s", dir)) == 0);
+  arena_free(a);
+}
+
 /* ---- errors ---- */
 
 static void fails(const char *loss, const char *words) {
@@ -235,4 +274,4 @@ static void test_gan__a_misfit_names_operation_shapes_and_place(void) { fails("w
 
 T_MAIN(T(test_gan__dirac_alternating), T(test_gan__dirac_simultaneous), T(test_gan__dirac_with_r1_is_damped), T(test_gan__d_steps_and_schedule), T(test_gan__averaged_weights_follow_their_half_life),
        T(test_gan__two_unrolled_updates_match_differences), T(test_gan__batch_statistics_move_on_real_then_fake), T(test_gan__an_interrupted_run_ends_in_equal_bytes),
-       T(test_gan__the_same_seed_gives_the_same_bits_and_another_does_not), T(test_gan__tracing_changes_no_bit), T(test_gan__a_loss_that_refuses_is_quoted), T(test_gan__a_misfit_names_operation_shapes_and_place))
+       T(test_gan__the_same_seed_gives_the_same_bits_and_another_does_not), T(test_gan__tracing_changes_no_bit), T(test_gan__a_classifier_learns_and_its_accuracy_is_not_cached), T(test_gan__a_loss_that_refuses_is_quoted), T(test_gan__a_misfit_names_operation_shapes_and_place))
