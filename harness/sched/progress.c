@@ -58,8 +58,9 @@ static void one_line(progress *p, const running *r, int width) {
   int full = r->total > 0 ? (int)(BAR * r->step / r->total) : 0;
   if (full > BAR) full = BAR;
   duration(left, sizeof left, r->its > 0 ? (double)(r->total - r->step) / r->its : NAN);
-  int n = snprintf(text, sizeof text, "  [%.*s%.*s] %s s%llu  %lld/%lld  %.1f it/s  D %.3f  G %.3f", full, "####################", BAR - full, "....................", r->label,
-                   (unsigned long long)r->seed, (long long)r->step, (long long)r->total, r->its, r->loss_d, r->loss_g);
+  int n = snprintf(text, sizeof text, "  [%.*s%.*s] %s s%llu  %lld/%lld  %.1f it/s", full, "####################", BAR - full, "....................", r->label,
+                   (unsigned long long)r->seed, (long long)r->step, (long long)r->total, r->its);
+  if (n < (int)sizeof text && !isnan(r->loss_d)) n += snprintf(text + n, sizeof text - (size_t)n, "  D %.3f  G %.3f", r->loss_d, r->loss_g);
   if (n < (int)sizeof text && !isnan(r->judge)) n += snprintf(text + n, sizeof text - (size_t)n, "  %s %.4g", p->judge, r->judge);
   if (n < (int)sizeof text) snprintf(text + n, sizeof text - (size_t)n, "  %s left", left);
   fprintf(stderr, "%.*s\n", width, text);
