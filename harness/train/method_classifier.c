@@ -1,25 +1,9 @@
 /* method_classifier.c - a network with the role features learns the data's labels: one program "step" of cross-entropy and an optimizer update.
  * The second method: it trains the feature networks that metrics look through, and shows that nothing but methods knows what is trained. */
-#include <gantry/nn/activation.h>
+#include <gantry/nn/loss.h>
 
 #include "ir/build.h"
 #include "train/train.h"
-
-/* mean of log sum exp(logit) - logit[label], with the row's maximum taken out, and the share of right answers */
-static void cross_entropy(abi_builder *b, gantry_t logits, gantry_t label, gantry_t *loss, gantry_t *accuracy) {
-  gantry_ctx *cx = &b->cx;
-  static const int64_t rows[1] = {0}, last[1] = {1};
-  int64_t d[GANTRY_MAX_RANK];
-  if (gan_shape(cx, logits, d) != 2) {
-    err_set(&b->err, GANTRY_E_SHAPE, "the tap \"class\" must be [n, classes]");
-    return;
-  }
-  gantry_t hit = gan_f32(cx, gan_eq(cx, gan_broadcast(cx, label, 2, d, rows), gan_iota(cx, GANTRY_I32, 2, d, 1)));
-  gantry_t top = gan_stop(cx, gan_reduce(cx, GANTRY_OP_RMAX, logits, last, 1)), shifted = gan_sub(cx, logits, gan_broadcast(cx, top, 2, d, rows));
-  gantry_t total = gan_log(cx, gan_sum(cx, gan_exp(cx, shifted), last, 1));
-  *loss = gan_mean_all(cx, gan_sub(cx, total, gan_sum(cx, gan_mul(cx, hit, shifted), last, 1)));
-  *accuracy = gan_mean_all(cx, gan_f32(cx, gan_eq(cx, gan_argmax(cx, logits, 1), label)));
-}
 
 static gantry_status build(train_run *r, err *e) {
   const cfg_run *c = r->cfg;
@@ -35,7 +19,10 @@ static gantry_status build(train_run *r, err *e) {
   gantry_named in = {"image", abi_t(x), 0};
   gantry_call call = label ? abi_apply(b, GANTRY_FEATURES, &in, 1, 0) : (gantry_call){0};
   gantry_t logits = abi_t(abi_out(b, call, "class"));
-  if (logits.id) cross_entropy(b, logits, abi_t(label), &loss, &accuracy);
+  if (logits.id) {
+    loss = gan_softmax_cross_entropy(cx, logits, abi_t(label));
+    accuracy = gan_mean_all(cx, gan_f32(cx, gan_eq(cx, gan_argmax(cx, logits, 1), abi_t(label))));
+  }
   train_log(b, "loss", loss.id);
   train_log(b, "accuracy", accuracy.id);
   train_trace(r, b, "indices", index);

@@ -2,10 +2,8 @@
 #include <gantry/loss.h>
 #include <gantry/nn.h>
 
-static gantry_t cross_entropy(gantry_ctx *cx, gantry_t logit, gantry_t target) { return gan_mean_all(cx, gan_sub(cx, gan_softplus(cx, logit), gan_mul(cx, target, logit))); }
-
 static gantry_status d(gantry_ctx *cx, const gantry_loss_in *in, gantry_t *loss) {
-  *loss = gan_add(cx, cross_entropy(cx, in->logit_real, in->target_real), cross_entropy(cx, in->logit_fake, in->target_fake));
+  *loss = gan_add(cx, gan_binary_cross_entropy(cx, in->logit_real, in->target_real), gan_binary_cross_entropy(cx, in->logit_fake, in->target_fake));
   return GANTRY_OK;
 }
 

@@ -3,6 +3,7 @@
 #define GANTRY_NN_H
 #include <gantry/nn/activation.h>
 #include <gantry/nn/layers.h>
+#include <gantry/nn/loss.h>
 #include <gantry/nn/noise.h>
 #include <gantry/nn/norm.h>
 #include <gantry/nn/random.h>
