@@ -55,12 +55,13 @@ static const char *const version_1[] = {
   " (SELECT images FROM clock t WHERE t.run_id=r.id ORDER BY step DESC LIMIT 1) images, (SELECT train_ms FROM clock t WHERE t.run_id=r.id ORDER BY step DESC LIMIT 1)/1000.0 train_s,"
   " r.error_class, r.error_text, r.attempt, r.dir, r.id run_id, c.config_id"
   " FROM grid g JOIN cell c ON c.grid_id=g.id JOIN cell_run x ON x.grid_id=g.id AND x.cell_idx=c.idx JOIN run r ON r.id=x.run_id WHERE c.excluded IS NULL;",
+  /* rows with weights "real" are the floor, held-out real images in place of generated ones: in curves, but no result of a run */
   "CREATE VIEW results AS SELECT run,grid,cell,label,seed,status,metric,protocol,weights,"
   " max(CASE WHEN rl=1 THEN value END) last, max(CASE WHEN rl=1 THEN step END) last_step, max(CASE WHEN rb=1 THEN value END) best, max(CASE WHEN rb=1 THEN step END) best_step,"
   " count(*) n, sum(value IS NULL) n_bad FROM (SELECT r.run,r.grid,r.cell,r.label,r.seed,r.status,m.name metric,p.name protocol,e.weights,e.step,e.value,"
   " row_number() OVER (PARTITION BY r.grid,r.cell,r.seed,e.metric_id,e.protocol_id,e.weights ORDER BY e.step DESC) rl,"
   " row_number() OVER (PARTITION BY r.grid,r.cell,r.seed,e.metric_id,e.protocol_id,e.weights ORDER BY e.value IS NULL, CASE m.goal WHEN 'max' THEN -e.value ELSE e.value END, e.step) rb"
-  " FROM runs r JOIN eval e ON e.run_id=r.run_id JOIN metric m ON m.id=e.metric_id JOIN protocol p ON p.id=e.protocol_id) GROUP BY run,grid,cell,seed,metric,protocol,weights;",
+  " FROM runs r JOIN eval e ON e.run_id=r.run_id JOIN metric m ON m.id=e.metric_id JOIN protocol p ON p.id=e.protocol_id WHERE e.weights<>'real') GROUP BY run,grid,cell,seed,metric,protocol,weights;",
   /* a diverged run is an outcome: it is counted, and never part of a mean */
   "CREATE VIEW ranking AS SELECT grid,metric,protocol,weights,cell,label,count(v) n,"
   " (SELECT count(*) FROM runs d WHERE d.grid=o.grid AND d.cell=o.cell AND d.status='diverged') diverged, avg(v) mean,"
