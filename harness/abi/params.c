@@ -50,6 +50,10 @@ void abi_param_range(const gantry_param *p, buf *b) {
     buf_puts(b, "true or false");
     return;
   }
+  if (p->type == GANTRY_P_STRING || p->type == GANTRY_P_PATH) {
+    buf_puts(b, p->type == GANTRY_P_PATH ? "a path" : "a text");
+    return;
+  }
   if (p->lo > p->hi) {
     buf_puts(b, p->type == GANTRY_P_INT ? "a whole number" : "any number");
     return;
