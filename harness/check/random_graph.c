@@ -76,7 +76,7 @@ static ir_id map(maker *m) {
     case 5: return ir_2(g, GANTRY_OP_MIN, x, partner(m, x));
     case 6: y = partner(m, x); return ir_where(g, ir_cmp(g, 1 + pick(m, 6), x, y), x, ir_neg(g, y));
     case 7: return ir_1(g, pick(m, 2) ? GANTRY_OP_ABS : GANTRY_OP_NEG, x);
-    case 8: return ir_1(g, pick(m, 2) ? GANTRY_OP_SIGN : GANTRY_OP_FLOOR, x);
+    case 8: return ir_1(g, (const uint32_t[]){GANTRY_OP_SIGN, GANTRY_OP_FLOOR, GANTRY_OP_ROUND}[pick(m, 3)], x);
     case 9: return ir_1(g, GANTRY_OP_TANH, x);
     case 10: return ir_1(g, GANTRY_OP_SIGMOID, x);
     case 11: return ir_1(g, GANTRY_OP_EXP, ir_1(g, GANTRY_OP_TANH, x));
