@@ -20,7 +20,8 @@ typedef struct loop {
   int64_t *metric_every;
   abi_element *metrics;
   int64_t train_ns, chunk_ns, chunk_steps;
-  int diverged;
+  double best;              /* of checkpoints.best so far; NaN = none yet */
+  int diverged, new_best;
 } loop;
 
 static int64_t now_ns(void) {
@@ -155,6 +156,13 @@ static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_s
     r.u.eval.ms = v.ms;
     r.u.eval.better = d->better;
     rec_put(l->o->rec, &r);
+    const char *chosen = l->r->cfg->checkpoint_best;
+    int ours = chosen && !fake_split && !j && l->step && !strcmp(chosen, l->metrics[k].id) && (ema || !l->r->cfg->g.ema || !(m->weights & CFG_EMA)); /* averaged weights where there are some */
+    if (!ours || isnan(v.value[j])) continue;
+    if (isnan(l->best) || (d->better > 0 ? v.value[j] > l->best : v.value[j] < l->best)) {
+      l->best = v.value[j];
+      l->new_best = 1;
+    }
   }
   return GANTRY_OK;
 }
@@ -179,12 +187,12 @@ static gantry_status floor_of(loop *l, uint32_t k, err *e) {
   return put_values(l, k, 0, "test", e);
 }
 
-static gantry_status checkpoint_point(loop *l, err *e) {
+static gantry_status checkpoint_point(loop *l, const double *best, err *e) {
   const char *path = NULL;
   char sha[65];
   int64_t bytes = 0;
   arena *a = arena_new();
-  gantry_status st = train_save(l->r, l->o->dir, l->step, 0, a, &path, sha, &bytes, e);
+  gantry_status st = train_save(l->r, l->o->dir, l->step, best, a, &path, sha, &bytes, e);
   if (!st) st = artifact(l, "checkpoint", path, sha, bytes, e);
   arena_free(a);
   return st ? st : rec_flush(l->o->rec, e);
@@ -197,7 +205,9 @@ static gantry_status points(loop *l, err *e) {
   if (due(l, l->sample_every)) TRY(sample_point(l, e));
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
     if (due(l, l->metric_every[k])) TRY(evaluate(l, k, e));
-  if (l->step && due(l, l->checkpoint_every)) TRY(checkpoint_point(l, e));
+  if (l->step && due(l, l->checkpoint_every)) TRY(checkpoint_point(l, NULL, e));
+  if (l->step && l->new_best) TRY(checkpoint_point(l, &l->best, e));
+  l->new_best = 0;
   return GANTRY_OK;
 }
 
@@ -223,6 +233,7 @@ static gantry_status prepare(loop *l, err *e) {
   l->log_every = period(r, c->log_every);
   l->sample_every = abi_world_net(r->world, GANTRY_G) ? period(r, c->sample_every) : 0; /* a classifier draws nothing */
   l->checkpoint_every = period(r, c->checkpoint_every);
+  l->best = train_best(r, l->o->dir);
   l->metric_every = ARENA_ARRAY(r->mem, int64_t, c->n_metrics + 1);
   l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);
   for (uint32_t k = 0; k < c->n_metrics; k++) {
@@ -282,7 +293,7 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     int stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
     if (stop && l->step < r->total_steps && !l->diverged) {
       *outcome = TRAIN_STOPPED;
-      return checkpoint_point(l, e);
+      return checkpoint_point(l, NULL, e);
     }
   }
   if (l->diverged) {

@@ -66,7 +66,18 @@ gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32
   return st;
 }
 
+/* OpenMP and OpenBLAS read these when the backend is loaded. Threads are part of a run's identity: oneDNN's filter gradient has other bits with
+ * another number of them, whichever command runs it. */
+static void set_threads(int64_t n) {
+  char text[32];
+  snprintf(text, sizeof text, "%lld", (long long)n);
+  setenv("OMP_NUM_THREADS", text, 1);
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  setenv("OPENBLAS_NUM_THREADS", "1", 1);
+}
+
 gantry_status train_start(train_run *r, err *e) {
+  set_threads(r->cfg->threads);
   if (!(r->backend = abi_need(r->registry, GANTRY_KIND_BACKEND, r->device, e)) || abi_open(r->backend, e)) return e->code;
   r->session = exec_open(r->backend->live->iface, r->backend->live->name, 0, (int)r->cfg->threads, e);
   if (!r->session) return e->code;

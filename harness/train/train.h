@@ -71,7 +71,10 @@ gantry_status train_log_read(train_run *r, const train_program *p, double *mean,
 ir_id train_schedule(void *run, abi_builder *b, const char *leaf);
 
 /* states.c: checkpoints */
-gantry_status train_save(train_run *r, const char *dir, int64_t step, int best, arena *a, const char **path, char sha[65], int64_t *bytes, err *e);
+/* best: NULL, or the value that makes this the best checkpoint so far; it is written into the file and kept as best.safetensors too. */
+gantry_status train_save(train_run *r, const char *dir, int64_t step, const double *best, arena *a, const char **path, char sha[65], int64_t *bytes, err *e);
+/* The value of best.safetensors if it is this run's, else NaN. */
+double train_best(const train_run *r, const char *dir);
 /* *step = -1 if there is no checkpoint. */
 gantry_status train_load(train_run *r, const char *dir, int64_t *step, buf *warnings, err *e);
 

@@ -84,6 +84,10 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->world = abi_world_new();
   r->world->schedule = train_schedule;
   r->world->user = r;
+  if (strcmp(cfg->precision, "f32")) {
+    err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": no backend of this gantry trains in it yet; leave it out, or say \"f32\"", cfg->precision);
+    goto failed;
+  }
   if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, cfg->split, cfg->limit, cfg->range, &r->data, e) ||
       data_arrays(r->data, r->world, e))
     goto failed;
