@@ -75,10 +75,10 @@ TEST_SRC := $(wildcard tests/unit/*/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 $(B)/tests/%: tests/unit/%.c tests/unit/t.h $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS)
+	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
 $(B)/bench/%: tests/bench/%.c tests/unit/t.h $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS)
+	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
 .SECONDARY:
 
 # Plugins made for tests, good and bad, in a root of their own: build/<config>/fixtures/<kind>/<name>.so
