@@ -20,7 +20,7 @@ SAN     ?=
 ifneq ($(SAN),)
 CONFIG  := $(SAN)
 B       := build/$(SAN)
-SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANFLAGS := -DGANTRY_SANITIZED -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -fPIC -MMD -MP $(SANFLAGS)
 INC     := -Isdk/include -Iharness
@@ -41,7 +41,7 @@ CPU_SRC  := $(wildcard plugins/backends/cpu/*.c)
 CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO)
 
-.PHONY: all deps test check demo bench clean mutants parity
+.PHONY: all deps test test-binaries check demo bench clean mutants parity install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -92,6 +92,34 @@ test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
+
+# Sanitizers, valgrind and the rules on sources; what is left out is printed with its reason.
+check: deps
+	@tests/check.sh
+
+# Does every test fail when it should? make mutants ONLY='ir_*'
+ONLY ?= *
+mutants: deps
+	@tests/mutants.sh '$(ONLY)'
+
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+bench: deps
+	@$(MAKE) -j$(JOBS) gantry $(BENCH_BIN)
+	@for b in $(BENCH_BIN); do echo "$$b"; GANTRY_BUILD=$(B) $$b || exit 1; done
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+LIB     := $(DESTDIR)$(PREFIX)/lib/gantry/plugins
+install: all
+	install -D -m 755 $(B)/gantry $(DESTDIR)$(PREFIX)/bin/gantry
+	@for so in $(PLUGINS:$(B)/plugins/%=%); do install -D -m 644 $(B)/plugins/$$so $(LIB)/$$so || exit 1; done
+	@cd sdk/include && find gantry -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/include/{} \;
+	install -D -m 644 sdk/plugin.mk $(DESTDIR)$(PREFIX)/share/gantry/plugin.mk
+
+VERSION := $(shell git describe --tags --always 2>/dev/null || echo 0)
+dist:
+	@mkdir -p dist
+	git archive --format=tar.gz --prefix=gantry-$(VERSION)/ -o dist/gantry-$(VERSION).tar.gz HEAD
 
 deps:
 	@tests/deps.sh $(APT_PACKAGES)
