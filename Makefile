@@ -20,7 +20,7 @@ SAN     ?=
 ifneq ($(SAN),)
 CONFIG  := $(SAN)
 B       := build/$(SAN)
-SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANFLAGS := -DGANTRY_SANITIZED -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -fPIC -MMD -MP $(SANFLAGS)
 INC     := -Isdk/include -Iharness
@@ -42,7 +42,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all deps test check demo bench clean mutants parity
+.PHONY: all deps test test-binaries check demo bench clean mutants parity install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -81,10 +81,10 @@ TEST_SRC := $(wildcard tests/unit/*/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 $(B)/tests/%: tests/unit/%.c tests/unit/t.h $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS)
+	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
 $(B)/bench/%: tests/bench/%.c tests/unit/t.h $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS)
+	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
 .SECONDARY:
 
 # Plugins made for tests, good and bad, in a root of their own: build/<config>/fixtures/<kind>/<name>.so
@@ -105,6 +105,35 @@ demo: all
 
 parity: all
 	@tests/peers/run.sh $(SEED)
+
+# Sanitizers, valgrind and the rules on sources; what is left out is printed with its reason.
+check: deps
+	@tests/deps.sh valgrind
+	@tests/check.sh
+
+# Does every test fail when it should? make mutants ONLY='ir_*'
+ONLY ?= *
+mutants: deps
+	@tests/mutants.sh '$(ONLY)'
+
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+bench: deps
+	@$(MAKE) -j$(JOBS) gantry $(BENCH_BIN)
+	@for b in $(BENCH_BIN); do echo "$$b"; GANTRY_BUILD=$(B) $$b || exit 1; done
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+LIB     := $(DESTDIR)$(PREFIX)/lib/gantry/plugins
+install: all
+	install -D -m 755 $(B)/gantry $(DESTDIR)$(PREFIX)/bin/gantry
+	@for so in $(PLUGINS:$(B)/plugins/%=%); do install -D -m 644 $(B)/plugins/$$so $(LIB)/$$so || exit 1; done
+	@cd sdk/include && find gantry -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/include/{} \;
+	install -D -m 644 sdk/plugin.mk $(DESTDIR)$(PREFIX)/share/gantry/plugin.mk
+
+VERSION := $(shell git describe --tags --always 2>/dev/null || echo 0)
+dist:
+	@mkdir -p dist
+	git archive --format=tar.gz --prefix=gantry-$(VERSION)/ -o dist/gantry-$(VERSION).tar.gz HEAD
 
 deps:
 	@tests/deps.sh $(APT_PACKAGES)

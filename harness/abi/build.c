@@ -20,6 +20,7 @@ abi_builder *abi_builder_new(abi_world *w, const char *program) {
 
 void abi_builder_free(abi_builder *b) {
   if (!b) return;
+  if (b->world->building == b) b->world->building = NULL;
   for (uint32_t k = 0; k < b->apps.n; k++) free(b->apps.p[k].taps.p);
   free(b->apps.p);
   free(b->now.p);
@@ -44,6 +45,7 @@ abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, co
   /* The scope is a stack in one text: a frame notes where its own part begins, NULL closes never reach below it. */
   abi_frame f = {b->el, b->scope.n, b->place, b->net};
   b->el = el;
+  b->world->building = b;
   if (scope) {
     buf_putc(&b->scope, '\0'); /* a barrier: the text after the last one is the scope */
     if (*scope) {
@@ -63,6 +65,7 @@ gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, con
     else err_wrap(&b->err, "%s: %s", b->el->plugin->name, what);
   }
   b->el = f.el;
+  if (!f.el) b->world->building = NULL;
   b->place = f.place;
   b->net = f.net;
   b->scope.n = f.scope;

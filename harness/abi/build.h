@@ -6,6 +6,7 @@
 #ifndef ABI_BUILD_H
 #define ABI_BUILD_H
 #include "abi/world.h"
+#include "ir/build.h"
 
 typedef struct abi_binding { uint32_t name; ir_id id; } abi_binding;
 typedef struct abi_tap { const char *name; ir_id id; } abi_tap;

@@ -93,7 +93,7 @@ static gantry_status check_params(const elf_image *im, err *e) {
 }
 
 /* A sanitizer adds imports, constructors and data of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(GANTRY_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };
 #else
 enum { SANITIZED = 0 };

@@ -64,6 +64,7 @@ typedef struct abi_world {
   /* Multiplier of a scheduled leaf ("g.optim.lr") as a graph over counters, or 0; schedules are the method's business. */
   ir_id (*schedule)(void *user, abi_builder *b, const char *leaf);
   void *user;
+  const abi_builder *building; /* whose callback runs now, or NULL: told when a plugin crashes */
 } abi_world;
 
 abi_world *abi_world_new(void);

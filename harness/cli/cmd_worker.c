@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/crash.h"
 #include "cli/flags.h"
 #include "train/train.h"
 
@@ -111,6 +112,7 @@ int cmd_worker(int argc, char **argv) {
   int outcome = TRAIN_DONE;
   struct sigaction act = {.sa_handler = on_signal};
   sigaction(SIGTERM, &act, NULL);
+  crash_describe(&r);
   if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
     train_loop_options o = {.dir = f[DIR].text, .cache = f[CACHE].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
     if (f[DEVICE].on) r->device = f[DEVICE].text;

@@ -6,7 +6,6 @@
 #include <gantry/ops.h>
 
 #include "data/data.h"
-#include "ir/build.h"
 
 enum { ROUNDS = 20 };
 

@@ -4,12 +4,14 @@
  * kept under everything they depend on: settings, the bytes of the plugins, the host program, the state of the data's files. So a
  * finished grid is recognised without starting a process. */
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "sched/child.h"
 #include "sched/sched.h"
 #include "store/layout.h"
@@ -123,12 +125,27 @@ static gantry_status ask(asking *q, const cfg_run *r, uint64_t seed, const sched
   return st;
 }
 
+/* A plugin that crashes is its cell's failure, not the grid's: the cell gets a key of its own, so that its runs are made, crash in workers of
+ * their own and are recorded as failed. The key is not remembered: a rebuilt plugin is asked again. */
+static int stands_for_a_crash(asking *q, const char *label) {
+  int sig = q->c.end.signal;
+  char key[65], text[80];
+  if (sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT) return 0;
+  log_line(LOG_WARN, "cell %s: building it crashed with %s; its runs will fail: %s", label, proc_signal_name(sig), log_tail(q->a, q->log, 4000));
+  snprintf(text, sizeof text, "crashed|%s", q->key);
+  sha_hex(text, strlen(text), key);
+  q->facts.n = 0;
+  VEC_PUSH(q->facts, ((answer){"train_key", arena_str(q->a, key)}));
+  return 1;
+}
+
 static gantry_status take_answer(asking *q, const cfg_experiment *x, db *d, int write, err *e) {
   const char *label = x->cells[q->cell].label;
   const proc_end *end = &q->c.end;
   int has_key = 0;
   for (uint32_t k = 0; k < q->facts.n; k++) has_key |= !strcmp(q->facts.p[k].name, "train_key");
   if (q->failed) return err_set(e, GANTRY_E_CONFIG, "cell %s cannot run: %s", label, q->failed);
+  if (stands_for_a_crash(q, label)) return GANTRY_OK;
   if (end->signal) return err_set(e, GANTRY_E_CONFIG, "cell %s: building it crashed with %s: %s", label, proc_signal_name(end->signal), log_tail(q->a, q->log, 800));
   if (end->code || !has_key) return err_set(e, GANTRY_E_CONFIG, "cell %s: its worker ended with status %d and no answer: %s", label, end->code, log_tail(q->a, q->log, 800));
   for (uint32_t k = 0; k < q->facts.n && write; k++) TRY(db_probe_put(d, q->key, q->facts.p[k].name, q->facts.p[k].value, e));

@@ -73,7 +73,7 @@ static gantry_status networks(train_run *r, err *e) {
 }
 
 gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e) {
-  train_run *r = mem_alloc(sizeof *r);
+  train_run *r = *out = mem_alloc(sizeof *r); /* seen from here on by whoever must say what was running in a crash */
   r->mem = arena_new();
   r->cfg = cfg;
   r->registry = reg;
@@ -100,9 +100,9 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   if (networks(r, e)) goto failed;
   if (regularizers(r, e) || r->method->build(r, e)) goto failed;
   r->n_states = r->world->states.n;
-  *out = r;
   return GANTRY_OK;
 failed:
+  *out = NULL;
   train_close(r);
   return e->code;
 }
