@@ -21,7 +21,7 @@ class Net:
 
     def __init__(self, role, cfg, states, regs, params, train=True):
         self.role, self.arch, self.s, self.regs, self.params, self.train = role, cfg[role]["arch"], states, regs, params, train
-        self.new, self.cache = {}, {}
+        self.new, self.cache, self.biased = {}, {}, []
 
     def get(self, name):
         if name in self.params:
@@ -54,19 +54,25 @@ class Net:
     def vector(self, name):
         return self.get(f"{self.role}/{name}")
 
+    def add_bias(self, name, y):
+        """Remembers the sum: its gradient is what the bias's own gradient is added up from."""
+        y = y + self.vector(f"{name}/bias")
+        self.biased.append((f"{self.role}/{name}/bias", y))
+        return y
+
     def linear(self, name, x, bias):
         y = x @ self.weight(f"{name}/weight", 0).T
-        return y + self.vector(f"{name}/bias") if bias else y
+        return self.add_bias(name, y) if bias else y
 
     def conv(self, name, x, stride, pad, bias):
         w = self.weight(f"{name}/weight", 0).permute(0, 3, 1, 2)
         y = F.conv2d(x.permute(0, 3, 1, 2), w, stride=stride, padding=pad).permute(0, 2, 3, 1)
-        return y + self.vector(f"{name}/bias") if bias else y
+        return self.add_bias(name, y) if bias else y
 
     def conv_transposed(self, name, x, bias):
         w = self.weight(f"{name}/weight", 3).permute(0, 3, 1, 2)
         y = F.conv_transpose2d(x.permute(0, 3, 1, 2), w, stride=2, padding=1).permute(0, 2, 3, 1)
-        return y + self.vector(f"{name}/bias") if bias else y
+        return self.add_bias(name, y) if bias else y
 
     def norm(self, name, x, kind):
         if kind == "none":

@@ -1,7 +1,11 @@
 """parity.py TRACE... - recomputes a `gantry trace` in PyTorch, program by program, each from Gantry's own previous state, and compares every
-loss, term, gradient and updated state. Relative error of a tensor: largest difference over largest magnitude. A gradient that cancels to less
-than a thousandth of its network's largest one (the bias of a one-channel image, a bias before batch norm) has no digits of its own in f32: it is
-measured by that thousandth, and such tensors are counted and printed. Exit 1 above --tol.
+loss, term, gradient and updated state. Relative error of a tensor: largest difference over largest magnitude. Exit 1 above --tol.
+
+A gradient that cancels has fewer digits than f32 and is measured by what it was summed from. Two rules, and both are counted and printed:
+- The gradient of a bias is a sum over all samples and pixels. Its condition is the sum of the absolute contributions over the sum's own
+  magnitude. Above CONDITION the error is divided by the absolute contributions / CONDITION instead of by the sum.
+- A gradient below a thousandth of its network's largest one (a bias before batch norm, which is zero in exact numbers) is measured by that thousandth.
+For every tensor that needed a rule, --f32 prints the error that PyTorch's own f32 has at the same place of the same trace: ours is of that size.
 
 --golden FILE also writes one line per compared tensor: name, Euclidean norm and largest magnitude as PyTorch has them, which a build without
 PyTorch checks (tests/unit/train/test_golden.c)."""
@@ -31,8 +35,12 @@ def read(path):
     return meta, out
 
 
+CONDITION = 10.0
+
+
 def tensor(a):
-    return torch.tensor(np.asarray(a, dtype=np.float64))
+    """In the replay's precision: f64 to judge, f32 to learn what f32 can hold."""
+    return torch.tensor(np.asarray(a, dtype=np.float64), dtype=torch.get_default_dtype())
 
 
 class Replay:
@@ -41,7 +49,7 @@ class Replay:
         self.cfg, self.t, self.tol = json.loads(meta["config"]), t, tol
         self.s = {k[5:]: tensor(v) for k, v in t.items() if k.startswith("init/")}
         self.regs = {k: r for k, r in self.cfg.get("regularizers", {}).items() if r.get("on", True)}
-        self.bad, self.worst, self.compared, self.golden, self.cancelled = [], 0.0, 0, [], 0
+        self.bad, self.worst, self.compared, self.golden, self.cancelled, self.values = [], 0.0, 0, [], [], {}
         self.programs = sorted({k.split("/")[0] for k in t if k[0].isdigit()})
         tr = self.cfg["train"]
         self.per_step = tr["batch"] * tr["d_steps"]
@@ -49,11 +57,13 @@ class Replay:
     def same(self, name, ours, theirs, least=0.0):
         ours, theirs = tensor(ours), theirs.detach()
         scale = max(theirs.abs().max().item(), 1e-12)
-        self.cancelled += scale < least
+        self.values[name] = theirs
+        if scale < least:
+            self.cancelled.append((name, (ours - theirs).abs().max().item(), scale, least))
         d = (ours - theirs).abs().max().item() / max(scale, least) if ours.shape == theirs.shape else math.inf
         self.compared += 1
         self.worst = max(self.worst, d)
-        self.golden.append((name, theirs.norm().item(), scale))
+        self.golden.append((name, theirs.norm().item(), theirs.abs().max().item(), scale < least))
         if not d <= self.tol:
             self.bad.append((d, name))
 
@@ -107,17 +117,22 @@ class Replay:
         d.new = kept
         return v
 
-    def descend(self, p, role, loss, ps, step, lazy, expect):
+    def descend(self, p, role, net, loss, ps, step, lazy, expect):
         o = self.cfg[role]["optim"]
         names = list(ps)
-        grads = torch.autograd.grad(loss, [ps[n] for n in names], allow_unused=True)
+        sums = [y for _, y in net.biased]
+        grads = torch.autograd.grad(loss, [ps[n] for n in names] + sums, allow_unused=True)
+        absolute = {}
+        for (n, _), g in zip(net.biased, grads[len(names):]):
+            if g is not None:
+                absolute[n] = absolute.get(n, 0) + g.abs().reshape(-1, g.shape[-1]).sum(0)
         count = float(self.s[f"counter/{role}.updates"]) + 1
         lr = o["lr"] * self.schedule(f"{role}.optim.lr", step)
-        largest = max([g.abs().max().item() for g in grads if g is not None] + [0.0])
+        largest = max([g.abs().max().item() for g in grads[:len(names)] if g is not None] + [0.0])
         for n, g in zip(names, grads):
             g = torch.zeros_like(ps[n]) if g is None else g
             ours = self.t.get(f"{p}/out/grad/{n}")
-            self.same(f"{p} grad {n}", ours, g, 1e-3 * largest)
+            self.same(f"{p} grad {n}", ours, g, max(1e-3 * largest, absolute[n].max().item() / CONDITION if n in absolute else 0.0))
             # the optimizer is checked from Gantry's own gradient: Adam divides by it, which magnifies rounding near zero
             w, slots = nets.update(o, self.s, n, ps[n].detach(), tensor(ours), count, lr, lazy)
             for rid, r in self.regs.items():
@@ -148,16 +163,16 @@ class Replay:
             if v is not None:
                 self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
                 loss = loss + v
-        self.descend(p, "d", loss, ps, step, 1.0, expect)
+        self.descend(p, "d", d, loss, ps, step, 1.0, expect)
         expect.update(d.new)
         expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"]
         return fake
 
-    def g_part(self, p, step, fake, ps, expect):
+    def g_part(self, p, step, g, fake, ps, expect):
         d, _ = self.network("d", False)
         loss = nets.g_loss(self.cfg, d(fake))
         self.same(f"{p} loss_g", self.out(p, "loss_g"), loss)
-        self.descend(p, "g", loss, ps, step, 1.0, expect)
+        self.descend(p, "g", g, loss, ps, step, 1.0, expect)
 
     @staticmethod
     def lazy(r):
@@ -173,12 +188,12 @@ class Replay:
         elif name == "g_step":
             g, ps = self.network("g", True)
             shape = [0] + list(self.out_shape())
-            self.g_part(p, step, g(self.draw_z(p), shape), ps, expect)
+            self.g_part(p, step, g, g(self.draw_z(p), shape), ps, expect)
             expect.update(g.new)
         elif name == "dg_step":
             g, ps = self.network("g", True)
             fake = self.d_part(p, step, g, expect)
-            self.g_part(p, step, fake, ps, expect)
+            self.g_part(p, step, g, fake, ps, expect)
             expect.update(g.new)
         elif name.startswith("d_lazy."):
             rid = name.split(".", 1)[1]
@@ -188,7 +203,7 @@ class Replay:
             d, ps = self.network("d", True)
             v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] == "gradient_penalty" else None, d)
             self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
-            self.descend(p, "d", v * k, ps, step, k / (k + 1), expect)
+            self.descend(p, "d", d, v * k, ps, step, k / (k + 1), expect)
         elif name == "ema":
             e = self.cfg["g"]["ema"]
             beta = e.get("decay", 0.999)
@@ -238,18 +253,30 @@ def main():
     a.add_argument("trace", nargs="+")
     a.add_argument("--tol", type=float, default=1e-4)
     a.add_argument("--golden")
+    a.add_argument("--f32", type=int, default=0, metavar="N", help="compare the N worst cancelled gradients with PyTorch's own f32")
     a = a.parse_args()
     failed = 0
     for path in a.trace:
         r = Replay(path, a.tol)
         r.replay()
-        print(f"{path}: {len(r.programs)} programs, {r.compared} tensors, largest relative error {r.worst:.2e}" + (f", {r.cancelled} cancelled gradients" if r.cancelled else "") + (f", {len(r.bad)} BAD" if r.bad else ""))
+        print(f"{path}: {len(r.programs)} programs, {r.compared} tensors, largest relative error {r.worst:.2e}" + (f", {len(r.cancelled)} cancelled gradients" if r.cancelled else "") + (f", {len(r.bad)} BAD" if r.bad else ""))
         for d, name in sorted(r.bad, reverse=True)[:8]:
             print(f"  {d:.3e}  {name}")
         failed |= bool(r.bad)
+        if a.f32 and r.cancelled:
+            torch.set_default_dtype(torch.float32)
+            own = Replay(path, math.inf)
+            own.replay()
+            torch.set_default_dtype(torch.float64)
+            rows = [(e / s, (own.values[n].double() - r.values[n]).abs().max().item() / s, m / s, n) for n, e, s, m in r.cancelled if s > 1e-10]
+            for ours, theirs, condition, n in sorted(rows, reverse=True)[:a.f32]:
+                print(f"  cancels {condition:8.1f} times: relative error {ours:.1e}, PyTorch f32 {theirs:.1e}  {n}")
+            median = lambda v: sorted(v)[len(v) // 2]
+            if rows:
+                print(f"  median error of {len(rows)} cancelled gradients over what they cancel from: {median([o / c for o, _, c, _ in rows]):.1e}, PyTorch f32 {median([t / c for _, t, c, _ in rows]):.1e}")
         if a.golden:
             with open(a.golden, "w") as f:
-                f.writelines(f"{n}\t{norm:.9e}\t{top:.9e}\n" for n, norm, top in r.golden)
+                f.writelines(f"{n}\t{norm:.9e}\t{top:.9e}{chr(9) + 'cancelled' if c else ''}\n" for n, norm, top, c in r.golden)
     sys.exit(failed)
 
 

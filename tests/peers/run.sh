@@ -1,18 +1,21 @@
 #!/bin/bash
-# run.sh [SEED] - `make parity`: Gantry's traces recomputed by PyTorch. Without a seed: every experiment of tests/peers/cases, 8 steps each; with one: an
-# experiment drawn from it that is not among them. The virtual environment is made under build/ on first use.
+# run.sh [SEED...] - `make parity`, `make parity SEED=7`: Gantry's traces recomputed by PyTorch. Without a seed: every experiment of tests/peers/cases, 8 steps
+# each; with seeds: an experiment drawn from each, which is not among them. GOLDEN=1 writes tests/golden/parity from the cases instead (3 steps). The virtual environment is made under build/ on first use.
 set -euo pipefail
 V=build/venv
 [ -x $V/bin/python ] || python3 -m venv $V
 $V/bin/python -c 'import torch, numpy' 2>/dev/null || $V/bin/pip install -q torch numpy
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 if [ -n "${1:-}" ]; then
-  $V/bin/python tests/peers/draw.py "$1" "$T"
+  for seed in "$@"; do $V/bin/python tests/peers/draw.py "$seed" "$T"; done
   set -- "$T"/drawn_*.json
 else
   set -- tests/peers/cases/*.json
 fi
+steps=8; [ -z "${GOLDEN:-}" ] || steps=3
 for f in "$@"; do
-  ./gantry trace "$f" --steps 8 -o "$T/$(basename "$f" .json).safetensors" >/dev/null
+  t=$T/$(basename "$f" .json).safetensors
+  ./gantry trace "$f" --steps $steps -o "$t" >/dev/null
+  [ -z "${GOLDEN:-}" ] || $V/bin/python tests/peers/parity.py --golden "tests/golden/parity/$(basename "$f" .json).tsv" "$t"
 done
-$V/bin/python tests/peers/parity.py "$T"/*.safetensors
+[ -n "${GOLDEN:-}" ] || $V/bin/python tests/peers/parity.py --f32 "${F32:-2}" "$T"/*.safetensors
