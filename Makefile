@@ -41,7 +41,7 @@ CPU_SRC  := $(wildcard plugins/backends/cpu/*.c)
 CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO)
 
-.PHONY: all deps test test-binaries check demo bench clean mutants parity install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
