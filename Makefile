@@ -42,7 +42,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all deps test test-binaries check demo bench clean mutants parity install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 

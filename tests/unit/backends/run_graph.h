@@ -75,15 +75,16 @@ static inline double rg_get(uint32_t dtype, const void *src, int64_t i) {
 }
 
 enum { RG_GUARD = 256 };
+/* Filled with a byte that makes enormous floats, so that reading what nobody wrote shows. */
 static inline void *rg_alloc(int64_t bytes) {
   char *p = aligned_alloc(64, ((size_t)bytes + 2 * RG_GUARD + 63) & ~(size_t)63);
-  memset(p, 0xA5, (size_t)bytes + 2 * RG_GUARD);
+  memset(p, 0x7F, (size_t)bytes + 2 * RG_GUARD);
   return p + RG_GUARD;
 }
 static inline int rg_release(void *q, int64_t bytes) { /* 1 if nobody wrote outside */
   unsigned char *p = (unsigned char *)q - RG_GUARD;
   int ok = 1;
-  for (int64_t i = 0; i < RG_GUARD; i++) ok &= p[i] == 0xA5 && p[RG_GUARD + bytes + i] == 0xA5;
+  for (int64_t i = 0; i < RG_GUARD; i++) ok &= p[i] == 0x7F && p[RG_GUARD + bytes + i] == 0x7F;
   free(p);
   return ok;
 }
