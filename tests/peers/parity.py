@@ -1,13 +1,14 @@
 """parity.py TRACE... - recomputes a `gantry trace` in PyTorch, program by program, each from Gantry's own previous state, and compares every
 loss, term, gradient and updated state. Relative error of a tensor: largest difference over largest magnitude. Exit 1 above --tol.
 
-A gradient that cancels has fewer digits than f32 and is measured by what it was summed from. Two rules, and both are counted and printed:
+A gradient that cancels has fewer digits than f32 and is measured by what it was summed from. These rules, and all are counted and printed:
 - The gradient of a bias is a sum over all samples and pixels. Its condition is the sum of the absolute contributions over the sum's own
   magnitude. Above CONDITION the error is divided by the absolute contributions / CONDITION instead of by the sum.
+- The same for a loss that is a mean of logits of both signs (Wasserstein, hinge's G).
 - A gradient below a thousandth of its network's largest one (a bias before batch norm, which is zero in exact numbers) is measured by that thousandth.
 For every tensor that needed a rule, --f32 prints the error that PyTorch's own f32 has at the same place of the same trace: ours is of that size.
 
---golden FILE also writes one line per compared tensor: name, Euclidean norm and largest magnitude as PyTorch has them, which a build without
+--golden FILE also writes one line per compared tensor: name, norm, largest magnitude, and what a cancelled one is measured by, which a build without
 PyTorch checks (tests/unit/train/test_golden.c)."""
 import argparse
 import json
@@ -63,7 +64,7 @@ class Replay:
         d = (ours - theirs).abs().max().item() / max(scale, least) if ours.shape == theirs.shape else math.inf
         self.compared += 1
         self.worst = max(self.worst, d)
-        self.golden.append((name, theirs.norm().item(), theirs.abs().max().item(), scale < least))
+        self.golden.append((name, theirs.norm().item(), theirs.abs().max().item(), least if scale < least else 0.0))
         if not d <= self.tol:
             self.bad.append((d, name))
 
@@ -148,13 +149,17 @@ class Replay:
                 return self.param(rid, "real", step), self.param(rid, "fake", step)
         return 1.0, 0.0
 
+    def signed(self, *logits):
+        """What a mean of logits of both signs is measured by."""
+        return sum(v.detach().abs().mean().item() for v in logits) / CONDITION if self.cfg["loss"]["name"] in ("wasserstein", "hinge") else 0.0
+
     def d_part(self, p, step, g, expect):
         real = tensor(self.out(p, "real"))
         fake = g(self.draw_z(p), real.shape)
         d, ps = self.network("d", True)
         lr_, lf = d(real), d(fake.detach())
         loss = nets.d_loss(self.cfg, lr_, lf, self.targets(step))
-        self.same(f"{p} loss_d", self.out(p, "loss_d"), loss)
+        self.same(f"{p} loss_d", self.out(p, "loss_d"), loss, self.signed(lr_, lf))
         self.same(f"{p} fake", self.out(p, "fake"), fake)
         for rid, r in sorted(self.regs.items()):
             if self.lazy(r) > 1 or "d" not in nets.of(r):
@@ -170,8 +175,9 @@ class Replay:
 
     def g_part(self, p, step, g, fake, ps, expect):
         d, _ = self.network("d", False)
-        loss = nets.g_loss(self.cfg, d(fake))
-        self.same(f"{p} loss_g", self.out(p, "loss_g"), loss)
+        seen = d(fake)
+        loss = nets.g_loss(self.cfg, seen)
+        self.same(f"{p} loss_g", self.out(p, "loss_g"), loss, self.signed(seen))
         self.descend(p, "g", g, loss, ps, step, 1.0, expect)
 
     @staticmethod
@@ -259,7 +265,7 @@ def main():
     for path in a.trace:
         r = Replay(path, a.tol)
         r.replay()
-        print(f"{path}: {len(r.programs)} programs, {r.compared} tensors, largest relative error {r.worst:.2e}" + (f", {len(r.cancelled)} cancelled gradients" if r.cancelled else "") + (f", {len(r.bad)} BAD" if r.bad else ""))
+        print(f"{path}: {len(r.programs)} programs, {r.compared} tensors, largest relative error {r.worst:.2e}" + (f", {len(r.cancelled)} cancelled" if r.cancelled else "") + (f", {len(r.bad)} BAD" if r.bad else ""))
         for d, name in sorted(r.bad, reverse=True)[:8]:
             print(f"  {d:.3e}  {name}")
         failed |= bool(r.bad)
@@ -270,13 +276,13 @@ def main():
             torch.set_default_dtype(torch.float64)
             rows = [(e / s, (own.values[n].double() - r.values[n]).abs().max().item() / s, m / s, n) for n, e, s, m in r.cancelled if s > 1e-10]
             for ours, theirs, condition, n in sorted(rows, reverse=True)[:a.f32]:
-                print(f"  cancels {condition:8.1f} times: relative error {ours:.1e}, PyTorch f32 {theirs:.1e}  {n}")
+                print(f"  measured by {condition:.1f} times itself: relative error {ours:.1e}, PyTorch f32 {theirs:.1e}  {n}")
             median = lambda v: sorted(v)[len(v) // 2]
             if rows:
-                print(f"  median error of {len(rows)} cancelled gradients over what they cancel from: {median([o / c for o, _, c, _ in rows]):.1e}, PyTorch f32 {median([t / c for _, t, c, _ in rows]):.1e}")
+                print(f"  median error of {len(rows)} cancelled over what they are measured by: {median([o / c for o, _, c, _ in rows]):.1e}, PyTorch f32 {median([t / c for _, t, c, _ in rows]):.1e}")
         if a.golden:
             with open(a.golden, "w") as f:
-                f.writelines(f"{n}\t{norm:.9e}\t{top:.9e}{chr(9) + 'cancelled' if c else ''}\n" for n, norm, top, c in r.golden)
+                f.writelines(f"{n}\t{norm:.9e}\t{top:.9e}" + (f"\t{c:.9e}\n" if c else "\n") for n, norm, top, c in r.golden)
     sys.exit(failed)
 
 
