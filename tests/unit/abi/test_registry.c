@@ -27,9 +27,15 @@ static void refused(const char *name, const char *words) {
   arena_free(a);
 }
 
-static void test_registry__refuses_imports(void) { refused("bad_imports", "may import memory and string functions"); }
-static void test_registry__refuses_mutable_globals(void) { refused("bad_writable", "bytes of writable global data"); }
-static void test_registry__refuses_second_export(void) { refused("bad_export", "exports \"extra\""); }
+/* A sanitizer adds imports, constructors and data of its own, so validate.c leaves these rules out of such builds. */
+#if defined(GANTRY_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ELF_RULE(name, words) T_SKIP("the ELF rules are off in a host built with a sanitizer")
+#else
+#define ELF_RULE(name, words) refused(name, words)
+#endif
+static void test_registry__refuses_imports(void) { ELF_RULE("bad_imports", "may import memory and string functions"); }
+static void test_registry__refuses_mutable_globals(void) { ELF_RULE("bad_writable", "bytes of writable global data"); }
+static void test_registry__refuses_second_export(void) { ELF_RULE("bad_export", "exports \"extra\""); }
 static void test_registry__refuses_default_out_of_range(void) { refused("bad_default", "the default of parameter \"margin\" must be in [0, 1]"); }
 static void test_registry__refuses_newer_minor(void) { refused("bad_future", "needs plugin ABI 0.99"); }
 static void test_registry__refuses_other_major(void) { refused("bad_symbol", "built for plugin ABI 7"); }
