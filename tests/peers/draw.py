@@ -29,7 +29,7 @@ def experiment(seed):
     r = random.Random(seed)
     images = r.random() < 0.6
     simultaneous = r.random() < 0.2
-    loss = r.choice(["nonsaturating", "minimax", "lsgan", "wasserstein", "hinge"])
+    loss = r.choice(["nonsaturating", "minimax", "lsgan", "wasserstein", "hinge", "relativistic"])
     base = {"data": {"name": "idx", "path": "fashion-mnist", "limit": 256} if images else {"name": "gaussians", "sigma": 0.2, "count": 1000},
             "g": {"arch": arch(r, "g", images), "optim": optim(r)}, "d": {"arch": arch(r, "d", images), "optim": optim(r)},
             "loss": {"name": loss}, "regularizers": {}, "schedules": {},

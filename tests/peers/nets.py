@@ -162,15 +162,19 @@ def d_loss(cfg, real, fake, targets):
         return fake.mean() - real.mean()
     if name == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    if name == "relativistic":
+        return F.softplus(fake - real).mean()
     raise SystemExit(f"no peer for loss {name}")
 
 
-def g_loss(cfg, fake):
+def g_loss(cfg, fake, real):
     name = cfg["loss"]["name"]
     if name == "nonsaturating":
         return F.softplus(-fake).mean()
     if name == "minimax":
         return -F.softplus(fake).mean()
+    if name == "relativistic":
+        return F.softplus(real - fake).mean()
     if name == "lsgan":
         return 0.5 * ((fake - cfg["loss"].get("g_target", 1)) ** 2).mean()
     return -fake.mean()

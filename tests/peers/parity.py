@@ -175,8 +175,9 @@ class Replay:
 
     def g_part(self, p, step, g, fake, ps, expect):
         d, _ = self.network("d", False)
+        pairs = self.cfg["loss"]["name"] == "relativistic"
         seen = d(fake)
-        loss = nets.g_loss(self.cfg, seen)
+        loss = nets.g_loss(self.cfg, seen, d(tensor(self.out(p, "real"))) if pairs else None)
         self.same(f"{p} loss_g", self.out(p, "loss_g"), loss, self.signed(seen))
         self.descend(p, "g", g, loss, ps, step, 1.0, expect)
 

@@ -96,6 +96,7 @@ static void test_golden__dcgan_spectral(void) {
 }
 static void test_golden__minimax_r1(void) { golden("minimax_r1"); }
 static void test_golden__mlp_penalty(void) { golden("mlp_penalty"); }
+static void test_golden__relativistic_r1(void) { golden("relativistic_r1"); }
 static void test_golden__simultaneous_lsgan(void) { golden("simultaneous_lsgan"); }
 
-T_MAIN(T(test_golden__dcgan), T(test_golden__dcgan_spectral), T(test_golden__minimax_r1), T(test_golden__mlp_penalty), T(test_golden__simultaneous_lsgan))
+T_MAIN(T(test_golden__dcgan), T(test_golden__dcgan_spectral), T(test_golden__minimax_r1), T(test_golden__mlp_penalty), T(test_golden__relativistic_r1), T(test_golden__simultaneous_lsgan))
