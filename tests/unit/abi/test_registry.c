@@ -13,6 +13,13 @@ static abi_registry *fixtures(arena *a, err *e) {
   return abi_registry_open(&s, e);
 }
 
+/* A sanitizer adds imports, exports and data of its own, so what these plugins do wrong is not looked for there. */
+#if defined(GANTRY_SANITIZED)
+#define NOT_SANITIZED T_SKIP("sanitizers add imports, exports and data to every plugin, so these rules are relaxed")
+#else
+#define NOT_SANITIZED (void)0
+#endif
+
 static void refused(const char *name, const char *words) {
   err e = {0};
   arena *a = arena_new();
@@ -27,9 +34,9 @@ static void refused(const char *name, const char *words) {
   arena_free(a);
 }
 
-static void test_registry__refuses_imports(void) { refused("bad_imports", "may import memory and string functions"); }
-static void test_registry__refuses_mutable_globals(void) { refused("bad_writable", "bytes of writable global data"); }
-static void test_registry__refuses_second_export(void) { refused("bad_export", "exports \"extra\""); }
+static void test_registry__refuses_imports(void) { NOT_SANITIZED; refused("bad_imports", "may import memory and string functions"); }
+static void test_registry__refuses_mutable_globals(void) { NOT_SANITIZED; refused("bad_writable", "bytes of writable global data"); }
+static void test_registry__refuses_second_export(void) { NOT_SANITIZED; refused("bad_export", "exports \"extra\""); }
 static void test_registry__refuses_default_out_of_range(void) { refused("bad_default", "the default of parameter \"margin\" must be in [0, 1]"); }
 static void test_registry__refuses_newer_minor(void) { refused("bad_future", "needs plugin ABI 0.99"); }
 static void test_registry__refuses_other_major(void) { refused("bad_symbol", "built for plugin ABI 7"); }
