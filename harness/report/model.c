@@ -91,8 +91,8 @@ static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
     report_cell *c = &m->cells[cell];
     if (!strcmp(r->status, "done")) c->done++;
     else if (!strcmp(r->status, "diverged")) c->diverged++, r->value = NAN;
-    else if (!strcmp(r->status, "failed") || !strcmp(r->status, "killed")) c->failed++;
-    else c->unfinished++;
+    else if (!strcmp(r->status, "failed") || !strcmp(r->status, "killed")) c->failed++, r->value = NAN;
+    else c->unfinished++, r->value = NAN; /* a number from half way is no result */
   }
   return GANTRY_OK;
 }

@@ -62,11 +62,11 @@ static const char *const version_1[] = {
   " row_number() OVER (PARTITION BY r.grid,r.cell,r.seed,e.metric_id,e.protocol_id,e.weights ORDER BY e.step DESC) rl,"
   " row_number() OVER (PARTITION BY r.grid,r.cell,r.seed,e.metric_id,e.protocol_id,e.weights ORDER BY e.value IS NULL, CASE m.goal WHEN 'max' THEN -e.value ELSE e.value END, e.step) rb"
   " FROM runs r JOIN eval e ON e.run_id=r.run_id JOIN metric m ON m.id=e.metric_id JOIN protocol p ON p.id=e.protocol_id WHERE e.weights<>'real') GROUP BY run,grid,cell,seed,metric,protocol,weights;",
-  /* a diverged run is an outcome: it is counted, and never part of a mean */
+  /* means are of finished runs: a diverged run is an outcome that is counted, a number from half way is no result */
   "CREATE VIEW ranking AS SELECT grid,metric,protocol,weights,cell,label,count(v) n,"
   " (SELECT count(*) FROM runs d WHERE d.grid=o.grid AND d.cell=o.cell AND d.status='diverged') diverged, avg(v) mean,"
   " sqrt(max(0,(sum(v*v)-sum(v)*sum(v)/count(v))/nullif(count(v)-1,0))) sd, avg(b) mean_best"
-  " FROM (SELECT *, CASE status WHEN 'diverged' THEN NULL ELSE last END v, CASE status WHEN 'diverged' THEN NULL ELSE best END b FROM results) o GROUP BY grid,metric,protocol,weights,cell;",
+  " FROM (SELECT *, CASE status WHEN 'done' THEN last END v, CASE status WHEN 'done' THEN best END b FROM results) o GROUP BY grid,metric,protocol,weights,cell;",
   "CREATE VIEW curves AS SELECT r.run,r.grid,r.cell,r.label,r.seed,m.name metric,e.weights,e.step,k.images,k.train_ms/1000.0 train_s,e.value,p.name protocol"
   " FROM runs r JOIN eval e ON e.run_id=r.run_id JOIN metric m ON m.id=e.metric_id JOIN protocol p ON p.id=e.protocol_id LEFT JOIN clock k ON k.run_id=e.run_id AND k.step=e.step"
   " UNION ALL SELECT r.run,r.grid,r.cell,r.label,r.seed,m.name,NULL,s.step,k.images,k.train_ms/1000.0,s.value,NULL FROM runs r CROSS JOIN metric m CROSS JOIN scalar s"
@@ -79,8 +79,8 @@ static const char *const version_1[] = {
   " qa.last from_value,qb.last to_value,100*(qb.last/qa.last-1) change_pct FROM grid g JOIN factor f ON f.grid_id=g.id"
   " JOIN cell_level xa ON xa.grid_id=g.id AND xa.factor_idx=f.idx AND xa.level_idx=f.baseline_level JOIN cell_level xb ON xb.grid_id=g.id AND xb.factor_idx=f.idx AND xb.level_idx<>f.baseline_level"
   " JOIN level la ON la.grid_id=g.id AND la.factor_idx=f.idx AND la.idx=xa.level_idx JOIN level lb ON lb.grid_id=g.id AND lb.factor_idx=f.idx AND lb.idx=xb.level_idx"
-  " JOIN results qa ON qa.grid=g.name AND qa.cell=xa.cell_idx AND qa.status<>'diverged' JOIN results qb ON qb.grid=g.name AND qb.cell=xb.cell_idx AND qb.seed=qa.seed AND qb.metric=qa.metric"
-  " AND qb.protocol=qa.protocol AND qb.weights=qa.weights AND qb.status<>'diverged'"
+  " JOIN results qa ON qa.grid=g.name AND qa.cell=xa.cell_idx AND qa.status='done' JOIN results qb ON qb.grid=g.name AND qb.cell=xb.cell_idx AND qb.seed=qa.seed AND qb.metric=qa.metric"
+  " AND qb.protocol=qa.protocol AND qb.weights=qa.weights AND qb.status='done'"
   " WHERE NOT EXISTS(SELECT 1 FROM cell_level x JOIN cell_level y ON y.grid_id=x.grid_id AND y.factor_idx=x.factor_idx AND y.cell_idx=xb.cell_idx"
   "  WHERE x.grid_id=g.id AND x.cell_idx=xa.cell_idx AND x.factor_idx<>f.idx AND x.level_idx<>y.level_idx);",
   "CREATE VIEW effects AS SELECT grid,factor,from_level,to_level,metric,protocol,weights,count(change_pct) n_pairs,avg(change_pct) mean_change_pct,sum(change_pct<0) n_lower"
