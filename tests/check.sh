@@ -1,7 +1,8 @@
 #!/bin/bash
 # check.sh - the slow checks: unit tests under the address and undefined-behaviour sanitizers, those that use threads under the thread sanitizer,
 # a few under valgrind, and the rules on sources. Prints what fails and what is left out and why; ends with "N passed, N failed, N skipped".
-# Warnings are errors in the release build alone: sanitizers make gcc see truncations that cannot happen. They run before valgrind in time: they see more and are faster, valgrind adds reads of uninitialised memory.
+# Warnings are errors in the release build alone: sanitizers make gcc see truncations that cannot happen. The sanitizers run before valgrind: they see
+# more and are faster; valgrind adds reads of uninitialised memory.
 set -u
 passed=0 failed=0 skipped=0
 R=build/check
