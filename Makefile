@@ -10,6 +10,9 @@ CONFIG  ?= release
 B       := build/$(CONFIG)
 JOBS    ?= $(shell nproc)
 MAKEFLAGS += --no-print-directory
+# One short line per file; V=1 shows the commands.
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-4s %s\n' $(1) $(subst $(B)/,,$@))
 # Optimised, with exact floating point: no contraction, no reassociation, ever.
 OPT     ?= -O2 -g
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
@@ -29,6 +32,7 @@ LIBS    := $(shell pkg-config --libs jansson sqlite3 libpng zlib 2>/dev/null) -l
 # ---- the host ------------------------------------------------------------------------------------------------------------------
 HOST_SRC := $(wildcard harness/*/*.c)
 HOST_OBJ := $(HOST_SRC:%.c=$(B)/%.o)
+HOST_LIB := $(B)/libhost.a
 LIB_OBJ  := $(filter-out $(B)/harness/cli/main.o,$(HOST_OBJ))
 
 # ---- plugins: one file each, or one folder each below plugins/backends ---------------------------------------------------------
@@ -42,7 +46,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -50,41 +54,54 @@ gantry: $(B)/gantry $(PLUGINS)
 	@ln -sf $(B)/gantry $@
 
 $(B)/gantry: $(HOST_OBJ)
-	$(CC) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
 
 $(B)/harness/%.o: harness/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(INC) -c -o $@ $<
 
 include sdk/plugin.mk
 $(PURE_SO): $(B)/%.so: %.c sdk/plugin.mk
 	@mkdir -p $(@D)
-	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(call say,SO)
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
 
 # weights of feature networks lie beside their plugins
 $(WEIGHTS): $(B)/%: %
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
 
 $(DATA_SO): $(B)/%.so: %.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
+	$(call say,SO)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
 
 $(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
 $(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
-	$(CC) $(SANFLAGS) -shared -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lm -lpthread
+	$(call say,SO)
+	$(Q)$(CC) $(SANFLAGS) -shared -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lm -lpthread
+
+# What tests and benchmarks link: the host without main().
+$(HOST_LIB): $(LIB_OBJ)
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # ---- tests: one CUnit binary per file, mirroring harness/ -----------------------------------------------------------------------
 TEST_SRC := $(wildcard tests/unit/*/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
-$(B)/tests/%: tests/unit/%.c tests/unit/t.h $(LIB_OBJ)
+$(B)/tests/%: tests/unit/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
-$(B)/bench/%: tests/bench/%.c tests/unit/t.h $(LIB_OBJ)
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+$(B)/bench/%: tests/bench/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 .SECONDARY:
 
 # Plugins made for tests, good and bad, in a root of their own: build/<config>/fixtures/<kind>/<name>.so
@@ -92,7 +109,8 @@ FIXTURE_SRC := $(wildcard tests/fixtures/*/*.c)
 FIXTURE_SO  := $(FIXTURE_SRC:tests/%.c=$(B)/%.so)
 $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	@mkdir -p $(@D)
-	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(call say,SO)
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps
@@ -102,6 +120,10 @@ test: deps
 # A real ablation on Fashion-MNIST; QUICK=1: a minute's worth of it.
 demo: all
 	@experiments/demo.sh $(QUICK)
+
+# The same recipe, trained by Gantry and by PyTorch, ends at the same distance (tests/peers/OUTCOME.md).
+proof-outcome: all
+	@tests/peers/outcome.sh
 
 parity: all
 	@tests/peers/run.sh $(SEED)
