@@ -13,6 +13,7 @@ typedef struct proc_spec {
   const char *const *env;  /* "KEY=value" added to this process's environment, NULL-terminated, or NULL */
   int pipe_fd;             /* the child's end of the pipe appears here; 0 = no pipe */
   const char *log_path;    /* standard output and error of the child are appended here; NULL = inherited */
+  int64_t memory_bytes;    /* most private memory the child may have (RLIMIT_DATA); 0 = no limit */
 } proc_spec;
 
 typedef struct proc {
@@ -32,5 +33,6 @@ const char *proc_boot_id(char out[64]);   /* "" where the kernel does not say */
 const char *proc_signal_name(int sig);    /* "SIGSEGV" */
 /* Path of the running program, arena-free: at most n bytes, "" on failure. */
 const char *proc_self(char *out, size_t n);
+int64_t proc_memory(void);                /* bytes this machine or this control group has; 0 if unknown */
 int64_t proc_now_ms(void);                /* wall clock, ms since 1970 */
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 
 static const char folder[] = "checkpoints", suffix[] = ".safetensors";
@@ -43,6 +44,7 @@ static gantry_status list(const char *dir, arena *a, char ***names, uint32_t *n,
 
 static void remove_pair(arena *a, const char *file) {
   unlink(arena_fmt(a, "%s.sha256", file)); /* first, so that what is left of an interruption does not count */
+  fault_point("checkpoint.removing");
   unlink(file);
 }
 
@@ -50,6 +52,7 @@ static void remove_pair(arena *a, const char *file) {
 static gantry_status keep_best(arena *m, const char *dir, const char *file, const st_tensor *t, uint32_t n, const st_meta *meta, uint32_t n_meta, const char sha[65], err *e) {
   char *best = path_join(m, dir, "best.safetensors"), *beside = arena_fmt(m, "%s.part-%ld", best, (long)getpid());
   unlink(beside);
+  fault_point("checkpoint.best");
   if (link(file, beside) || rename(beside, best)) {
     unlink(beside);
     TRY(st_write(best, t, n, meta, n_meta, NULL, e));
@@ -66,7 +69,9 @@ gantry_status ckpt_save(const char *run_dir, int64_t step, const st_tensor *t, u
   gantry_status st;
   if ((st = dir_make(dir, e))) goto done;
   if ((st = st_write(file, t, n, meta, n_meta, hex, e))) goto done;
+  fault_point("checkpoint.written");
   if ((st = write_sum(m, file, name, hex, e))) goto done;
+  fault_point("checkpoint.summed");
   if (best && (st = keep_best(m, dir, file, t, n, meta, n_meta, hex, e))) goto done;
   if (keep > 0) {
     if ((st = list(dir, m, &names, &count, e))) goto done;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/proc.h"
 #include "store/db_internal.h"
 
@@ -104,7 +105,9 @@ gantry_status db_begin(db *d, err *e) {
 gantry_status db_commit(db *d, err *e) {
   if (!d->open) return GANTRY_OK;
   TRY(db_flush_totals(d, e));
+  fault_point("store.commit");
   TRY(db_script(d, "COMMIT", e));
+  fault_point("store.committed");
   d->open = 0;
   return GANTRY_OK;
 }

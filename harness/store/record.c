@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/fault.h"
+
 enum { MAGIC = 0x43455247, HEADER = 20, MAX_PAYLOAD = 1 << 20, FLUSH_AT = 1 << 16 }; /* "GREC" */
 
 struct rec_writer {
@@ -81,6 +83,7 @@ static void put_payload(buf *b, const rec *r) {
     case REC_PROGRESS: put_i64(b, r->u.progress.total); put_f64(b, r->u.progress.its); put_f64(b, r->u.progress.loss_d); put_f64(b, r->u.progress.loss_g); break;
     case REC_DONE: put_str(b, r->u.done.status); put_str(b, r->u.done.error_class); put_str(b, r->u.done.text); break;
     case REC_FACT: put_str(b, r->u.fact.key); put_str(b, r->u.fact.value); break;
+    case REC_BEAT: put_str(b, r->u.beat.doing); break;
     default: break;
   }
 }
@@ -104,6 +107,7 @@ void rec_put(rec_writer *w, const rec *r) {
 
 gantry_status rec_flush(rec_writer *w, err *e) {
   if (!w) return GANTRY_OK;
+  fault_point("record.flush");
   drain(w);
   if (!w->broken) return GANTRY_OK;
   errno = w->broken;
@@ -166,6 +170,7 @@ static int take_payload(cursor *c, rec *r) {
     case REC_PROGRESS: r->u.progress.total = take_i64(c); r->u.progress.its = take_f64(c); r->u.progress.loss_d = take_f64(c); r->u.progress.loss_g = take_f64(c); break;
     case REC_DONE: r->u.done.status = take_str(c); r->u.done.error_class = take_str(c); r->u.done.text = take_str(c); break;
     case REC_FACT: r->u.fact.key = take_str(c); r->u.fact.value = take_str(c); break;
+    case REC_BEAT: r->u.beat.doing = take_str(c); break;
     default: return 0;
   }
   return !c->bad && c->p == c->end;
@@ -181,6 +186,7 @@ static int complete(const rec *r) {
     case REC_EVENT: return r->u.event.code != NULL;
     case REC_DONE: return r->u.done.status != NULL;
     case REC_FACT: return r->u.fact.key && r->u.fact.value;
+    case REC_BEAT: return r->u.beat.doing != NULL;
     default: return 1;
   }
 }

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum { REC_HELLO = 1, REC_NAME, REC_SCALAR, REC_CLOCK, REC_EVAL, REC_ARTIFACT, REC_EVENT, REC_PROGRESS, REC_DONE, REC_FACT };
+enum { REC_HELLO = 1, REC_NAME, REC_SCALAR, REC_CLOCK, REC_EVAL, REC_ARTIFACT, REC_EVENT, REC_PROGRESS, REC_DONE, REC_FACT, REC_BEAT };
 
 typedef struct rec { /* one record as the reader delivers it; strings live until the callback returns */
   uint32_t type, run;
@@ -21,6 +21,7 @@ typedef struct rec { /* one record as the reader delivers it; strings live until
     struct { int32_t level; const char *code, *text; } event;           /* 1 error, 2 warning, 3 information */
     struct { int64_t total; double its, loss_d, loss_g; } progress;     /* it/s; losses NaN until known */
     struct { const char *status, *error_class, *text; } done;           /* "done", "diverged", "failed", "stopped" */
+    struct { const char *doing; } beat;                                 /* a sign of life: "training", "metric fd"; not stored */
     struct { const char *key, *value; } fact;                           /* "train_key", "graph.d_step", "data", "params.g", "memory", "env" ... */
   } u;
 } rec;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "eval/eval.h"
@@ -19,7 +20,7 @@ typedef struct loop {
   int64_t step, log_every, sample_every, checkpoint_every;
   int64_t *metric_every;
   abi_element *metrics;
-  int64_t train_ns, chunk_ns, chunk_steps;
+  int64_t train_ns, chunk_ns, chunk_steps, step_ns, beat_ns; /* step_ns: of the last stretch; beat_ns: when the parent last heard of us */
   double best;              /* of checkpoints.best so far; NaN = none yet */
   int diverged, new_best;
 } loop;
@@ -49,6 +50,18 @@ static void fact(loop *l, const char *key, const char *fmt, ...) {
   r.u.fact.key = key;
   r.u.fact.value = text;
   rec_put(l->o->rec, &r);
+}
+
+/* A sign of life, once a second at most: the parent ends a run that shows none for long. */
+static void beat(void *user, const char *doing) {
+  loop *l = user;
+  err ignored = {0}; /* a closed pipe shows at the next log point */
+  if (now_ns() - l->beat_ns < 1000000000) return;
+  l->beat_ns = now_ns();
+  rec r = {.type = REC_BEAT, .step = l->step};
+  r.u.beat.doing = doing;
+  rec_put(l->o->rec, &r);
+  rec_flush(l->o->rec, &ignored);
 }
 
 static void event(loop *l, int level, const char *code, const char *text) {
@@ -202,9 +215,12 @@ static gantry_status checkpoint_point(loop *l, const double *best, err *e) {
 static gantry_status points(loop *l, err *e) {
   if (l->step && due(l, l->log_every)) TRY(log_point(l, e));
   if (l->diverged) return GANTRY_OK;
+  fault_point("loop.logged");
   if (due(l, l->sample_every)) TRY(sample_point(l, e));
+  fault_point("loop.sampled");
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
     if (due(l, l->metric_every[k])) TRY(evaluate(l, k, e));
+  fault_point("loop.evaluated");
   if (l->step && due(l, l->checkpoint_every)) TRY(checkpoint_point(l, NULL, e));
   if (l->step && l->new_best) TRY(checkpoint_point(l, &l->best, e));
   l->new_best = 0;
@@ -224,7 +240,9 @@ static int64_t next_stop(const loop *l) {
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++) NEXT(l->metric_every[k]);
 #undef NEXT
   if (l->o->stop_after > l->step && l->o->stop_after < next) next = l->o->stop_after;
-  return next;
+  /* No stretch is much longer than a second: a wish to stop is heard, and the parent sees that the run is alive. Bits do not depend on it. */
+  int64_t second = l->step_ns > 0 ? 1000000000 / l->step_ns + 1 : 1;
+  return next - l->step > second ? l->step + second : next;
 }
 
 static gantry_status prepare(loop *l, err *e) {
@@ -243,7 +261,10 @@ static gantry_status prepare(loop *l, err *e) {
     l->metrics[k] = (abi_element){.plugin = p->live, .values = el->values, .path = el->path, .id = el->id};
     l->metric_every[k] = el->every.unit ? period(r, el->every) : r->total_steps;
   }
+  beat(l, "preparing");
   eval_init(&l->eval, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, r->seed);
+  l->eval.beat = beat;
+  l->eval.beat_user = l;
   if (l->o->cache) {
     err ignored = {0}; /* without a cache everything is computed again */
     if (!dir_make(l->o->cache, &ignored)) l->eval.cache = l->o->cache;
@@ -288,8 +309,10 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     l->train_ns += took;
     l->chunk_ns += took;
     l->chunk_steps += n;
+    l->step_ns = took / n + 1;
     l->step += n;
     TRY(points(l, e));
+    beat(l, "training");
     int stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
     if (stop && l->step < r->total_steps && !l->diverged) {
       *outcome = TRAIN_STOPPED;
