@@ -46,7 +46,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -122,6 +122,10 @@ demo: all
 	@experiments/demo.sh $(QUICK)
 
 # The same recipe, trained by Gantry and by PyTorch, ends at the same distance (tests/peers/OUTCOME.md).
+# Every named place three times and 200 random SIGKILLs: the same bytes in the end (tests/chaos/RESULTS.md).
+proof-chaos: all
+	@tests/chaos/proof.sh
+
 proof-outcome: all
 	@tests/peers/outcome.sh
 

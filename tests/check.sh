@@ -62,6 +62,13 @@ else
   skip valgrind "all but $list: they take minutes there, and the sanitizers run them"
 fi
 
+echo "chaos: a grid killed at every named place and at random"
+make -j"$(nproc)" gantry >"$R/chaos.build" 2>&1
+GANTRY=$PWD/build/release/gantry tests/chaos/chaos.sh 15 1 >"$R/chaos" 2>/dev/null
+grep '^not ok' "$R/chaos"
+read -r p f <<<"$(tail -1 "$R/chaos" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p')"
+passed=$((passed + ${p:-0})); failed=$((failed + ${f:-1}))
+
 for s in tests/scripts/*.sh; do
   name=scripts/$(basename "$s")
   bash "$s" >"$R/said" 2>&1

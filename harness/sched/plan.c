@@ -252,7 +252,7 @@ static int decide(const sched_job *j, const sched_options *o) {
   if (!j->run.id) return SCHED_TRAIN;
   if (!strcmp(s, "diverged")) return SCHED_DONE; /* an outcome */
   if (!strcmp(s, "done")) return j->run.step < j->total ? SCHED_CONTINUE : strcmp(j->run.eval_key, j->eval_key) ? SCHED_EVALUATE : SCHED_DONE;
-  if (!strcmp(s, "failed") || !strcmp(s, "killed")) return o->again ? SCHED_RETRY : SCHED_FAILED;
+  if (!strcmp(s, "failed")) return o->again ? SCHED_RETRY : SCHED_FAILED; /* one that was killed from outside just goes on */
   return j->run.step > 0 ? SCHED_CONTINUE : SCHED_TRAIN;
 }
 

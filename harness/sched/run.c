@@ -76,6 +76,9 @@ static void on_record(void *user, const rec *r) {
       s->shown.loss_d = r->u.progress.loss_d;
       s->shown.loss_g = r->u.progress.loss_g;
       break;
+    case REC_SYNC:
+      if (!s->e->code) rec_answer(s->c.p.fd, r->u.sync.token); /* what could not be stored is not safe: no answer */
+      break;
     case REC_BEAT:
       s->shown.step = r->step > s->shown.step ? r->step : s->shown.step;
       snprintf(s->doing, sizeof s->doing, "%s", r->u.beat.doing);
@@ -245,9 +248,10 @@ static gantry_status loop(going *g, int signals) {
   return st;
 }
 
-/* After a failure of the database or of the machine: let the workers save, then end. Their records have nowhere to go. */
+/* After a failure of the database or of the machine. The workers' records have nowhere to go, so they must not save either: a checkpoint ahead of its
+ * rows would lose these for good. */
 static void abandon(going *g) {
-  g->stopping = 1;
+  g->stopping = 2;
   pass_on(g);
   err ignored = {0};
   for (int64_t until = proc_now_ms() + 10000; g->n_running && proc_now_ms() < until;) {

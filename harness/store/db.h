@@ -12,6 +12,7 @@ gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e);
 gantry_status db_open_read(const char *path, db **out, err *e); /* never changes the file */
 void db_close(db *d);
 gantry_status db_commit(db *d, err *e);            /* everything given so far is in the file */
+gantry_status db_sync(db *d, err *e);              /* and survives a power cut */
 gantry_status db_tick(db *d, int64_t now_ms, err *e); /* commits if it is time */
 
 const char *db_library(void); /* version of SQLite in use */

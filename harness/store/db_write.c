@@ -112,8 +112,8 @@ gantry_status db_record(db *d, int64_t run, const rec *r, err *e) {
     case REC_EVAL: return put_eval(d, run, r, e);
     case REC_ARTIFACT:
       TRY(db_do(d, NULL, e, "INSERT OR REPLACE INTO artifact(run_id,step,kind,path,sha256,bytes) VALUES(?,?,?,?,?,?)", "iittti", run, r->step, r->u.artifact.kind, r->u.artifact.path, r->u.artifact.sha256, r->u.artifact.bytes));
-      /* what came before a checkpoint is not sent again by a run that resumes from it, so it must not wait in a batch */
-      return strcmp(r->u.artifact.kind, "checkpoint") ? GANTRY_OK : db_commit(d, e);
+      return GANTRY_OK;
+    case REC_SYNC: return db_sync(d, e); /* rows before a checkpoint are not sent again by a run that resumes from it */
     case REC_EVENT: {
       static const char *const levels[] = {"info", "error", "warn", "info"};
       int32_t k = r->u.event.level;
