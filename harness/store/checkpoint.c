@@ -95,21 +95,6 @@ static gantry_status verify(arena *a, const char *file, err *e) {
   return st;
 }
 
-/* An interruption between a checkpoint that is the best so far and its second name would lose the best: made good when it is loaded. */
-static gantry_status finish_best(arena *m, const char *dir, const char *file, const st_file *f, err *e) {
-  buf sum = {0}, best = {0};
-  err ignored = {0}; /* no best yet, or one without a checksum: both are made good */
-  gantry_status st = file_read(arena_fmt(m, "%s.sha256", file), &sum, 4096, e);
-  if (!st && (file_read(path_join(m, dir, "best.safetensors.sha256"), &best, 4096, &ignored) || best.n < 64 || memcmp(best.p, sum.p, 64))) {
-    char sha[65] = "";
-    memcpy(sha, sum.p, 64);
-    st = keep_best(m, dir, file, f->t, f->n, f->meta, f->n_meta, sha, e);
-  }
-  buf_free(&sum);
-  buf_free(&best);
-  return st;
-}
-
 gantry_status ckpt_load_newest(const char *run_dir, st_file *out, int64_t *step, buf *warn, err *e) {
   arena *m = arena_new();
   char **names, *dir = path_join(m, run_dir, folder);
@@ -123,13 +108,28 @@ gantry_status ckpt_load_newest(const char *run_dir, st_file *out, int64_t *step,
     char *file = path_join(m, dir, names[i]);
     if (!verify(m, file, &why) && !st_read(file, out, &why)) {
       *step = step_of(names[i]);
-      if (st_meta_get(out, "value")) st = finish_best(m, dir, file, out, e);
-      if (st) st_free(out);
       break;
     }
     if (why.code == GANTRY_E_NOMEM) st = err_set(e, why.code, "%s", why.msg);
     else if (warn) buf_printf(warn, "%s; the checkpoint before it is used\n", why.msg);
   }
+  arena_free(m);
+  return st;
+}
+
+gantry_status ckpt_finish_best(const char *run_dir, const st_file *f, int64_t step, err *e) {
+  if (!st_meta_get(f, "value")) return GANTRY_OK;
+  arena *m = arena_new();
+  char *dir = path_join(m, run_dir, folder), *file = path_join(m, dir, arena_fmt(m, "step-%09lld%s", (long long)step, suffix)), sha[65] = "";
+  buf sum = {0}, best = {0};
+  err ignored = {0}; /* no best yet, or one without a checksum: both are made good */
+  gantry_status st = file_read(arena_fmt(m, "%s.sha256", file), &sum, 4096, e);
+  if (!st && (file_read(path_join(m, dir, "best.safetensors.sha256"), &best, 4096, &ignored) || best.n < 64 || memcmp(best.p, sum.p, 64))) {
+    memcpy(sha, sum.p, 64);
+    st = keep_best(m, dir, file, f->t, f->n, f->meta, f->n_meta, sha, e);
+  }
+  buf_free(&sum);
+  buf_free(&best);
   arena_free(m);
   return st;
 }

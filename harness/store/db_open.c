@@ -29,6 +29,16 @@ gantry_status db_fail(db *d, err *e, const char *doing) {
 
 gantry_status db_script(db *d, const char *sql, err *e) { return sqlite3_exec(d->h, sql, NULL, NULL, NULL) ? db_fail(d, e, "writing") : GANTRY_OK; }
 
+const char *db_uri(arena *a, const char *path, const char *options) {
+  buf b = {0};
+  buf_puts(&b, "file:");
+  for (const char *s = path; *s; s++) buf_printf(&b, strchr("%?#", *s) ? "%%%02X" : "%c", (unsigned char)*s);
+  buf_printf(&b, "?%s", options);
+  const char *uri = arena_str(a, b.p);
+  buf_free(&b);
+  return uri;
+}
+
 /* WAL needs shared memory between processes, which network file systems do not give: files there get damaged. */
 static gantry_status check_file_system(const char *dir, err *e) {
   static const struct { unsigned long type; const char *name; } bad[] = {
@@ -114,7 +124,7 @@ gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
   if ((st = dir_make(out_dir, e))) goto done;
   if ((st = check_file_system(out_dir, e))) goto done;
   if ((st = take_lock(d, out_dir, e))) goto done;
-  if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL)) {
+  if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, NULL)) {
     st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
     goto done;
   }
@@ -143,7 +153,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
   } else {
     arena *a = arena_new();
     for (int immutable = 0; immutable < 2; immutable++) { /* a folder that cannot be written has no place for the shared index */
-      const char *uri = arena_fmt(a, "file:%s?mode=ro%s", path, immutable ? "&immutable=1" : "");
+      const char *uri = db_uri(a, path, immutable ? "mode=ro&immutable=1" : "mode=ro");
       err_clear(e);
       if (d->h) sqlite3_close(d->h);
       if (sqlite3_open_v2(uri, &d->h, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL)) {

@@ -102,6 +102,13 @@ gantry_status db_begin(db *d, err *e) {
   return GANTRY_OK;
 }
 
+void db_rollback(db *d) {
+  if (!d->open) return;
+  sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+  d->open = 0;
+  d->sums.n = d->runs.n = 0;
+}
+
 gantry_status db_commit(db *d, err *e) {
   if (!d->open) return GANTRY_OK;
   TRY(db_flush_totals(d, e));

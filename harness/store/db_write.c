@@ -136,6 +136,14 @@ gantry_status db_run_start(db *d, int64_t run, int64_t pid, int64_t total_steps,
   return db_commit(d, e); /* at once: this is what tells the next gantry that the run lives */
 }
 
+gantry_status db_forget_run(db *d, int64_t run, err *e) {
+  TRY(db_begin(d, e));
+  TRY(db_flush_totals(d, e));
+  TRY(db_do(d, NULL, e, "DELETE FROM scalar WHERE run_id=?", "i", run));
+  TRY(db_do(d, NULL, e, "DELETE FROM clock WHERE run_id=?", "i", run));
+  return db_do(d, NULL, e, "DELETE FROM run WHERE id=?", "i", run); /* the rest goes with it */
+}
+
 gantry_status db_run_end(db *d, int64_t run, const db_end *x, err *e) {
   TRY(db_begin(d, e));
   TRY(db_do(d, NULL, e,
