@@ -61,6 +61,9 @@ gantry_status db_run_end(db *d, int64_t run_id, const db_end *x, err *e);
 /* folders: rows of (folder of a run in the other --out, in this one); renamed: rows of (grid's name there, here). Arena-owned. */
 typedef struct db_merged { int64_t n_new, n_better, n_known; db_table folders, renamed; } db_merged;
 gantry_status db_merge(db *d, const char *path, arena *a, db_merged *m, err *e);
+/* on 0 takes the tag away. Notes are only ever added; run_id 0: about the grid. */
+gantry_status db_tag(db *d, int64_t run_id, const char *tag, int on, err *e);
+gantry_status db_note(db *d, int64_t run_id, int64_t grid_id, const char *text, err *e);
 /* Runs that no grid names any more, with everything about them. */
 gantry_status db_forget_run(db *d, int64_t run_id, err *e);
 #endif

@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -72,6 +73,23 @@ static gantry_status take_lock(db *d, const char *dir, err *e) {
 
 static gantry_status pragma_int(db *d, const char *sql, int64_t *v, err *e) { return db_do(d, v, e, sql, ""); }
 
+/* A copy beside the file before its format changes, for those who go back to the older gantry. */
+static gantry_status back_up(db *d, const char *path, int64_t version, err *e) {
+  arena *a = arena_new();
+  const char *copy = arena_fmt(a, "%s.v%lld", path, (long long)version), *beside = arena_fmt(a, "%s.part-%ld", copy, (long)getpid());
+  gantry_status st = GANTRY_OK;
+  if (!file_exists(copy)) {
+    unlink(beside);
+    st = db_do(d, NULL, e, "VACUUM INTO ?", "t", beside);
+    fault_point("store.backed_up");
+    if (!st && rename(beside, copy)) st = err_errno(e, "cannot write %s", copy);
+    if (st) err_wrap(e, "%s has the older format %lld and is copied to %s before it is brought up to date", path, (long long)version, copy);
+    else log_line(LOG_INFO, "%s has the older format %lld; it is brought up to date, and a copy is kept as %s", path, (long long)version, copy);
+  }
+  arena_free(a);
+  return st;
+}
+
 static gantry_status migrate(db *d, const char *path, err *e) {
   int64_t version, app, tables;
   TRY(pragma_int(d, "PRAGMA user_version", &version, e));
@@ -79,6 +97,7 @@ static gantry_status migrate(db *d, const char *path, err *e) {
   TRY(pragma_int(d, "SELECT count(*) FROM sqlite_schema", &tables, e));
   if (tables && app != APPLICATION_ID) return err_set(e, GANTRY_E_IO, "%s is a database of another program", path);
   if (version > db_version()) return err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)version, db_version());
+  if (version > 0 && version < db_version()) TRY(back_up(d, path, version, e));
   for (; version < db_version(); version++) {
     char mark[80];
     const char *const *step = db_migration((uint32_t)version);

@@ -136,6 +136,16 @@ gantry_status db_run_start(db *d, int64_t run, int64_t pid, int64_t total_steps,
   return db_commit(d, e); /* at once: this is what tells the next gantry that the run lives */
 }
 
+gantry_status db_tag(db *d, int64_t run, const char *tag, int on, err *e) {
+  TRY(db_begin(d, e));
+  return db_do(d, NULL, e, on ? "INSERT OR IGNORE INTO tag(run_id,tag) VALUES(?,?)" : "DELETE FROM tag WHERE run_id=? AND tag=?", "it", run, tag);
+}
+
+gantry_status db_note(db *d, int64_t run, int64_t grid, const char *text, err *e) {
+  TRY(db_begin(d, e));
+  return db_do(d, NULL, e, "INSERT INTO note(run_id,grid_id,created_ms,text) VALUES(nullif(?,0),nullif(?,0),?,?)", "iiit", run, grid, proc_now_ms(), text);
+}
+
 gantry_status db_forget_run(db *d, int64_t run, err *e) {
   TRY(db_begin(d, e));
   TRY(db_flush_totals(d, e));

@@ -36,7 +36,8 @@ echo "the quiet run"
 GANTRY_CRASH_LOG=$T/places run "$T/calm" || { cat "$T/calm.said"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 essence "$T/calm" >"$T/calm.essence"
 [ "$(wc -l <"$T/calm.essence")" -gt 500 ] || bad "the quiet run left little to compare"
-grep -rhoE 'fault_point\("[a-z._]+"\)' "$here/../../harness" 2>/dev/null | sed 's/.*"\(.*\)".*/\1/' | sort -u >"$T/known"
+# store.backed_up is passed only when an old file is brought up to date: tests/cases/store/old_formats_are_migrated kills there
+grep -rhoE 'fault_point\("[a-z._]+"\)' "$here/../../harness" 2>/dev/null | sed 's/.*"\(.*\)".*/\1/' | grep -v '^store.backed_up$' | sort -u >"$T/known"
 for place in $(cat "$T/known"); do
   n=$(grep -cx "$place" "$T/places")
   if [ "$n" = 0 ]; then bad "$place: the quiet run never comes there"; continue; fi
