@@ -5,6 +5,8 @@
 APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
+FUZZ_PACKAGES := clang libclang-rt-14-dev
+
 CC      ?= cc
 CONFIG  ?= release
 B       := build/$(CONFIG)
@@ -46,7 +48,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -122,6 +124,11 @@ demo: all
 	@experiments/demo.sh $(QUICK)
 
 # The same recipe, trained by Gantry and by PyTorch, ends at the same distance (tests/peers/OUTCOME.md).
+# Long fuzzing: make fuzz SECONDS=3600
+SECONDS ?= 60
+fuzz: gantry
+	@FOUND=1 tests/fuzz/fuzz.sh $(SECONDS)
+
 # Every named place three times and 200 random SIGKILLs: the same bytes in the end (tests/chaos/RESULTS.md).
 proof-chaos: all
 	@tests/chaos/proof.sh
@@ -135,6 +142,7 @@ parity: all
 # Sanitizers, valgrind and the rules on sources; what is left out is printed with its reason.
 check: deps
 	@tests/deps.sh valgrind
+	@tests/deps.sh $(FUZZ_PACKAGES) || true # absent: the fuzzers are skipped with a reason
 	@tests/check.sh
 
 # Does every test fail when it should? make mutants ONLY='ir_*'
