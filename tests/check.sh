@@ -75,6 +75,12 @@ grep '^not ok' "$R/chaos"
 read -r p f <<<"$(tail -1 "$R/chaos" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p')"
 passed=$((passed + ${p:-0})); failed=$((failed + ${f:-1}))
 
+echo "faults: calls that fail, in parent, worker and the commands that read"
+GANTRY=$PWD/build/release/gantry tests/chaos/faults.sh 40 >"$R/faults" 2>/dev/null
+grep '^not ok' "$R/faults"
+read -r p f <<<"$(tail -1 "$R/faults" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p')"
+passed=$((passed + ${p:-0})); failed=$((failed + ${f:-1}))
+
 for s in tests/scripts/*.sh; do
   name=scripts/$(basename "$s")
   bash "$s" >"$R/said" 2>&1

@@ -65,6 +65,7 @@ static gantry_status take_lock(db *d, const char *dir, err *e) {
     else st = err_set(e, GANTRY_E_IO, "%s is being written by another gantry (process %.*s); wait for it, or use another --out", dir, (int)strcspn(who, "\n"), who);
   } else {
     int n = snprintf(who, sizeof who, "%ld\n", (long)getpid());
+    errno = ENOSPC; /* what a short write means */
     if (ftruncate(d->lock_fd, 0) || pwrite(d->lock_fd, who, (size_t)n, 0) != n) st = err_errno(e, "cannot write %s", path);
   }
   arena_free(a);
@@ -197,6 +198,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
 void db_close(db *d) {
   if (!d) return;
   err e = {0};
+  if (d->h && sqlite3_get_autocommit(d->h)) d->open = 0; /* an error has rolled the transaction back already, and was told */
   if (d->h && !d->read_only && db_commit(d, &e)) log_line(LOG_ERROR, "%s", e.msg);
   sqlite3_finalize(d->put_scalar);
   sqlite3_finalize(d->put_clock);
