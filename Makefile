@@ -116,10 +116,11 @@ ONLY ?= *
 mutants: deps
 	@tests/mutants.sh '$(ONLY)'
 
+# Steps per second beside PyTorch on the same cores; make bench CASE=dcgan28 or CASE=kernels.
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 bench: deps
 	@$(MAKE) -j$(JOBS) gantry $(BENCH_BIN)
-	@for b in $(BENCH_BIN); do echo "$$b"; GANTRY_BUILD=$(B) $$b || exit 1; done
+	@tests/bench/run.sh $(B) $(CASE)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
