@@ -70,11 +70,17 @@ $(DATA_SO): $(B)/%.so: %.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
 
+# The text in front of generated C, carried inside the plugin as strings, a line each.
+PRELUDE := sdk/include/gantry/scalar.h plugins/backends/cpu/elementwise.h plugins/backends/cpu/prelude.h
+$(B)/plugins/backends/cpu/prelude.inc: $(PRELUDE)
+	@mkdir -p $(@D)
+	@{ printf '#define CPU_GENERATED\n#include <stdint.h>\n'; cat $(PRELUDE); } | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/",/' >$@
+$(B)/plugins/backends/cpu/emit_c.o: $(B)/plugins/backends/cpu/prelude.inc
 $(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
+	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fopenmp -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -I$(@D) -c -o $@ $<
 $(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
-	$(CC) $(SANFLAGS) -shared -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lm -lpthread
+	$(CC) $(SANFLAGS) -shared -fopenmp -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lmd -lm -ldl -lpthread
 
 # ---- tests: one CUnit binary per file, mirroring harness/ -----------------------------------------------------------------------
 TEST_SRC := $(wildcard tests/unit/*/test_*.c)

@@ -4,6 +4,7 @@ through torch.compile; D stays eager where a penalty differentiates its gradient
 
 Answers "steps N" with one line of JSON (seconds by the wall clock, processor seconds, peak bytes), like step_server.c. `peer.py EXP.json check TRACE`
 instead runs one step from the weights, batches and noise of a `gantry trace` and compares losses and updated weights: both must compute the same thing."""
+import contextlib
 import json
 import os
 import resource
@@ -18,7 +19,8 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from torch.nn.utils.parametrizations import spectral_norm
+import torch.nn.utils.parametrize as parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm, spectral_norm
 
 torch.set_num_threads(int(THREADS))
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -172,10 +174,15 @@ class Bench:
     def loss_g(self, fake):
         return F.softplus(-fake).mean() if self.cfg["loss"]["name"] == "nonsaturating" else -fake.mean()
 
+    def once_per_update(self):
+        """Both applications of D in an update share one normalized weight, and one power iteration."""
+        return parametrize.cached() if self.sn else contextlib.nullcontext()
+
     def d_step(self, real, z, alpha=None):
         with torch.no_grad():
             fake = self.run_g(z)
-        loss = self.loss_d(self.run_d(real), self.run_d(fake))
+        with self.once_per_update():
+            loss = self.loss_d(self.run_d(real), self.run_d(fake))
         if self.gp:
             if alpha is None:
                 alpha = torch.rand(self.batch, *[1] * (real.dim() - 1))
@@ -242,25 +249,24 @@ def slot(b, role, name):
     return module.parametrizations[kind].original if b.sn and role == "d" and kind == "weight" and hasattr(module, "parametrizations") else getattr(module, kind)
 
 
+def v_first(self, w, n):
+    """torch's power iteration begins with u, Gantry's with v: of equal cost, but other numbers after one round. The check uses Gantry's order."""
+    for _ in range(n):
+        self._v.copy_(F.normalize(torch.mv(w.t(), self._u), dim=0, eps=self.eps))
+        self._u.copy_(F.normalize(torch.mv(w, self._v), dim=0, eps=self.eps))
+
+
 def check(b, trace):
+    _SpectralNorm._power_method = torch.no_grad()(v_first)
     t = read_trace(trace)
     with torch.no_grad():
         for k, a in t.items():
             p = k.split("/")
             if k.startswith("init/g/") or k.startswith("init/d/"):
                 slot(b, p[1], "/".join(p[2:])).copy_(convert(b, p[1], "/".join(p[2:]), a))
-            if b.sn and k.startswith("init/regularizers/") and p[-1] in "uv":
-                name = "/".join(p[p.index("d") + 1:-1])
-                module = dict(b.d.named_children())["_".join(name.split("/")[:-1])].parametrizations.weight[0]
-                side = torch.tensor(a)
-                if p[-1] == "v" and side.numel() != module._v.numel():
-                    sys.exit(f"{k}: {side.shape} against {module._v.shape}")
-                if p[-1] == "v" and name != "logit/weight":
-                    o = slot(b, "d", name)
-                    side = side.reshape(*o.shape[2:], o.shape[1]).permute(2, 0, 1).reshape(-1)
-                elif p[-1] == "v":
-                    side = convert(b, "d", name, side.reshape(1, -1).numpy()).reshape(-1)
-                (module._u if p[-1] == "u" else module._v).copy_(side)
+            if b.sn and k.startswith("init/regularizers/") and p[-1] == "u":
+                module = dict(b.d.named_children())["_".join(p[p.index("d") + 1:-2])]
+                module.parametrizations.weight[0]._u.copy_(torch.tensor(a).reshape(-1))
     programs = sorted({k.split("/")[0] for k in t if k[0].isdigit()})
     worst = 0.0
     for p in programs:
@@ -269,15 +275,15 @@ def check(b, trace):
         role = "d" if p.endswith("d_step") else "g"
         before = (b.sum_d if role == "d" else b.sum_g).item()
         if role == "d":
-            alpha = next((torch.tensor(t[k]) for k in t if k.startswith(f"{p}/out/draw/") and b.gp and "gp" in k and t[k].dtype == np.float32), None)
-            if alpha is not None and alpha.dim() == 4:
-                alpha = alpha.permute(0, 3, 1, 2)
+            alpha = next((t[k] for k in t if k.startswith(f"{p}/out/draw/regularizers/gp/")), None)
+            if alpha is not None:  # uniform in [0, 1) from the upper 24 bits, as sdk/include/gantry/nn/random.h has it
+                alpha = torch.tensor(((alpha >> 8).astype(np.float32)) * 2.0 ** -24)
+                alpha = alpha.permute(0, 3, 1, 2) if alpha.dim() == 4 else alpha
             b.d_step(image(out("real")), z, alpha)
         else:
             b.g_step(z)
         loss = (b.sum_d if role == "d" else b.sum_g).item() - before
-        term = sum(float(t[k]) for k in t if k.startswith(f"{p}/out/term/"))
-        ours = float(out(f"loss_{role}")) + (term if b.gp and role == "d" and os.environ.get("TERM_APART") else 0)
+        ours = float(out(f"loss_{role}")) + sum(float(t[k]) for k in t if k.startswith(f"{p}/out/term/"))
         worst = max(worst, abs(loss - ours) / max(abs(ours), 1e-3))
         for k in t:
             if k.startswith(f"{p}/out/grad/"):
