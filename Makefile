@@ -72,10 +72,10 @@ $(DATA_SO): $(B)/%.so: %.c
 
 # The text in front of generated C, carried inside the plugin as strings, a line each.
 PRELUDE := sdk/include/gantry/scalar.h plugins/backends/cpu/elementwise.h plugins/backends/cpu/prelude.h
-$(B)/plugins/backends/cpu/prelude.inc: $(PRELUDE)
+$(B)/plugins/backends/cpu/prelude_text.h: $(PRELUDE)
 	@mkdir -p $(@D)
 	@{ printf '#define CPU_GENERATED\n#include <stdint.h>\n'; cat $(PRELUDE); } | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/",/' >$@
-$(B)/plugins/backends/cpu/emit_c.o: $(B)/plugins/backends/cpu/prelude.inc
+$(B)/plugins/backends/cpu/emit_c.o: $(B)/plugins/backends/cpu/prelude_text.h
 $(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fopenmp -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -I$(@D) -c -o $@ $<

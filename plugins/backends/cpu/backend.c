@@ -213,32 +213,56 @@ static void run_kernel(const cpu *c, const exe *e, const cpu_kernel *k, char *wo
   for (int64_t p = 0; p < parts; p++) fn(k->bound, k->split * p / parts, k->split * (p + 1) / parts);
 }
 
+static gantry_status run_step(gantry_ctx *ctx, const cpu *c, const exe *e, uint32_t s, char *workspace) {
+  const cpu_lib *l = e->steps[s].lib;
+  if (!l) {
+    run_kernel(c, e, e->steps[s].kernel, workspace);
+    return GANTRY_OK;
+  }
+  gantry_status st = l->run(c, l, workspace);
+  if (!st) return GANTRY_OK;
+  char text[900], shapes[400];
+  snprintf(text, sizeof text, "cpu: %.300s: opcode %u on %s failed while running (status %d)", l->label, l->lib.op, cpu_shapes(&l->lib, shapes), st);
+  return host_fail(ctx, st, text);
+}
+
 static gantry_status run(gantry_ctx *ctx, void *self, void *const *exes, uint32_t n, void *workspace) {
-  const cpu *c = self;
   for (uint32_t i = 0; i < n; i++) {
     exe *e = exes[i];
     take_over(e);
     if (e->table && e->workspace != workspace) bind_kernels(e, workspace);
     int64_t begin = e->native && !e->table ? now_ns() : 0;
     for (uint32_t s = 0; s < e->n; s++) {
-      if (e->steps[s].kernel) {
-        run_kernel(c, e, e->steps[s].kernel, workspace);
-        continue;
-      }
-      gantry_status st = e->steps[s].lib->run(c, e->steps[s].lib, workspace);
-      if (!st) continue;
-      char text[900], shapes[400];
-      snprintf(text, sizeof text, "cpu: %.300s: opcode %u on %s failed while running (status %d)", e->steps[s].lib->label, e->steps[s].lib->lib.op, cpu_shapes(&e->steps[s].lib->lib, shapes), st);
-      return host_fail(ctx, st, text);
+      gantry_status st = run_step(ctx, self, e, s, workspace);
+      if (st) return st;
     }
     if (begin) e->spent_ns += now_ns() - begin;
   }
+  return GANTRY_OK;
+}
+
+static gantry_status measure(gantry_ctx *ctx, void *self, void *handle, void *workspace, uint32_t runs, int64_t *ns) {
+  exe *e = handle;
+  if (e->native) {
+    cpu_native_start(e->native);
+    cpu_native_ready(e->native, 1);
+  }
+  take_over(e);
+  if (e->table) bind_kernels(e, workspace);
+  for (uint32_t r = 0; r < runs; r++)
+    for (uint32_t s = 0; s < e->n; s++) {
+      int64_t begin = now_ns();
+      gantry_status st = run_step(ctx, self, e, s, workspace);
+      if (st) return st;
+      begin = now_ns() - begin;
+      if (!r || begin < ns[s]) ns[s] = begin;
+    }
   return GANTRY_OK;
 }
 static gantry_status sync_(gantry_ctx *ctx, void *self) { (void)ctx, (void)self; return GANTRY_OK; }
 
 static const gantry_backend backend = {
   .struct_size = sizeof(gantry_backend), .probe = probe, .open = open_, .close = close_, .query = query, .alloc = alloc, .release = release, .upload = upload,
-  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_,
+  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure,
 };
 GANTRY_PLUGIN(GANTRY_KIND_BACKEND, "cpu", "1.0.0", "Runs programs on the processor: blocked kernels, oneDNN and OpenBLAS") .iface = &backend GANTRY_PLUGIN_END

@@ -630,7 +630,7 @@ void cpu_source_free(cpu_source *s) {
 }
 
 static const char *const prelude[] = {
-#include "prelude.inc"
+#include "prelude_text.h"
 };
 
 char *cpu_source_text(const cpu_source *s) {
