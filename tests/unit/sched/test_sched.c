@@ -94,7 +94,7 @@ static int worker(int argc, char **argv) {
     if (s == 5 && batch == 11 && starts(dir) == 1) fprintf(stderr, "gantry: out of memory (1 bytes for the host's own data)\n"), _exit(71);
     if (s == 5 && batch == 12) _exit(0);
     if (s == 5 && batch == 13)
-      for (;;) fprintf(stderr, "the same line over and over again, to the end of the disk\n");
+      for (int k = 0; k < 400000; k++) fprintf(stderr, "the same line over and over again, to the end of the disk\n"), k % 1000 ? 0 : usleep(1000); /* 24 MB, where 1 is allowed */
     if (s == 5 && batch == 14) usleep(300000); /* beside others: see b=11 */
     if (s == 5 && batch == 8) fprintf(stderr, "it just left\n"), _exit(3);
     if (batch == 6)
