@@ -48,7 +48,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -161,6 +161,11 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c)
 bench: deps
 	@$(MAKE) -j$(JOBS) gantry $(BENCH_BIN)
 	@tests/bench/run.sh $(B) $(CASE)
+
+# The database alone: rows a second, bytes a row, waiting times.
+bench-store: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/bench/store_rows
+	@tests/bench/store.sh $(B)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
