@@ -171,6 +171,7 @@ void cfg_schema(abi_registry *reg, buf *out) {
   put(p, "baseline", typed("object"));
   put(p, "seeds", json_pack("{s:[o,o]}", "anyOf", json_pack("{s:s, s:i}", "type", "integer", "minimum", 1), json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "integer")));
   put(p, "judge", closed(json_pack("{s:o, s:{s:[s,s,s]}, s:{s:[s,s]}}", "metric", typed("string"), "weights", "enum", "ema", "raw", "auto", "reduce", "enum", "last", "best")));
+  put(p, "early_stopping", closed(json_pack("{s:{s:[s,s]}, s:{s:s}, s:{s:s,s:f,s:i}, s:{s:s,s:i}}", "rule", "enum", "median", "asha", "after", "$ref", "#/definitions/duration", "factor", "type", "number", "minimum", 1.5, "maximum", 100, "least", "type", "integer", "minimum", 1)));
   json_t *root = closed(p);
   put(root, "$schema", json_string("http://json-schema.org/draft-07/schema#"));
   put(root, "title", json_string("Gantry experiment"));
