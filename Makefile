@@ -48,7 +48,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -150,6 +150,14 @@ check: deps
 	@tests/deps.sh valgrind
 	@tests/deps.sh $(FUZZ_PACKAGES) || true # absent: the fuzzers are skipped with a reason
 	@tests/check.sh
+
+# The unit tests with one sanitizer.
+asan: deps
+	@tests/sanitize.sh address
+ubsan: deps
+	@tests/sanitize.sh undefined
+tsan: deps
+	@tests/sanitize.sh thread
 
 # Does every test fail when it should? make mutants ONLY='ir_*'
 ONLY ?= *
