@@ -293,7 +293,10 @@ static gantry_t reference(gantry_ctx *cx, const char *what, int64_t n) {
     if (b->world->reference) x = b->world->reference(b->world->user, b, what, n * m);
     if (!x) err_set(&b->err, GANTRY_E_CONFIG, "reference(\"%s\"): the data set has none", what);
     x = abi_pack(b, x, m);
-    VEC_PUSH(b->draws, ((abi_draw){arena_fmt(b->mem, "reference/%s/%s", net->scope, what), x}));
+    const char *name = arena_fmt(b->mem, "reference/%s/%s", net->scope, what);
+    int known = 0; /* the same in every application */
+    for (uint32_t k = 0; k < b->draws.n; k++) known |= !strcmp(b->draws.p[k].name, name);
+    if (!known) VEC_PUSH(b->draws, ((abi_draw){name, x}));
     return abi_t(x);
   }
   int64_t all[GANTRY_MAX_RANK] = {n};

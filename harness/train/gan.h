@@ -34,6 +34,8 @@ ir_id train_loss_d(train_update *u, ir_id real, ir_id fake);
 ir_id train_loss_g(train_update *u, gantry_call g, ir_id back);
 /* Value and log of one term hook; the value is 0 where the plugin has none for this update. */
 ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log);
+/* What its log is called: its id, with _d or _g behind it where it acts on both networks. */
+const char *train_term_name(const train_update *u, const abi_regularizer *g);
 void train_log_rate(train_update *u, const char *name);
 /* Gradients and optimizer; with accumulation only gradients, added to states "accumulate/<program>/<weight>". */
 void train_descend(train_update *u, ir_id loss, double lazy);

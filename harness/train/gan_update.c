@@ -108,6 +108,11 @@ ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log) {
   return t.value.id;
 }
 
+const char *train_term_name(const train_update *u, const abi_regularizer *g) {
+  uint32_t both = 1u << GANTRY_G | 1u << GANTRY_D;
+  return (g->of & both) == both ? arena_fmt(u->b->mem, "%s_%c", g->el.id, u->role == GANTRY_D ? 'd' : 'g') : g->el.id;
+}
+
 static ir_id add_terms(train_update *u, ir_id loss) {
   abi_builder *b = u->b;
   for (uint32_t k = 0; k < b->world->n_regs && loss; k++) {
@@ -115,8 +120,8 @@ static ir_id add_terms(train_update *u, ir_id loss) {
     ir_id log = 0, v;
     if (!train_hooks(g)->term || !(g->of >> u->role & 1) || g->every > 1) continue;
     if (!(v = train_term(u, g, &log))) continue;
-    train_log(b, arena_fmt(b->mem, "%s", g->el.id), log);
-    train_trace(u->r, b, arena_fmt(b->mem, "term/%s", g->el.id), v);
+    train_log(b, train_term_name(u, g), log);
+    train_trace(u->r, b, arena_fmt(b->mem, "term/%s", train_term_name(u, g)), v);
     loss = ir_add(b->g, loss, v);
   }
   return loss;

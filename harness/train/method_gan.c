@@ -128,8 +128,8 @@ static gantry_status build_lazy(train_run *r, const abi_regularizer *g, uint32_t
     train_program_drop(b);
     return GANTRY_OK;
   }
-  train_log(b, g->el.id, log);
-  train_trace(r, b, arena_fmt(b->mem, "term/%s", g->el.id), v);
+  train_log(b, train_term_name(&u, g), log);
+  train_trace(r, b, arena_fmt(b->mem, "term/%s", train_term_name(&u, g)), v);
   train_descend(&u, v ? ir_scale(b->g, v, g->every) : 0, correction);
   uint32_t mark = abi_mark(b);
   TRY(train_program_end(r, b, 0, mark, e));
