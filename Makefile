@@ -5,6 +5,8 @@
 APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
+FUZZ_PACKAGES := clang libclang-rt-14-dev
+
 CC      ?= cc
 CONFIG  ?= release
 B       := build/$(CONFIG)
@@ -46,7 +48,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -78,13 +80,19 @@ $(DATA_SO): $(B)/%.so: %.c
 	$(call say,SO)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
 
+# The text in front of generated C, carried inside the plugin as strings, a line each.
+PRELUDE := sdk/include/gantry/scalar.h plugins/backends/cpu/elementwise.h plugins/backends/cpu/prelude.h
+$(B)/plugins/backends/cpu/prelude_text.h: $(PRELUDE)
+	@mkdir -p $(@D)
+	@{ printf '#define CPU_GENERATED\n#include <stdint.h>\n'; cat $(PRELUDE); } | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/",/' >$@
+$(B)/plugins/backends/cpu/emit_c.o: $(B)/plugins/backends/cpu/prelude_text.h
 $(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -c -o $@ $<
+	$(Q)$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fopenmp -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -I$(@D) -c -o $@ $<
 $(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
 	$(call say,SO)
-	$(Q)$(CC) $(SANFLAGS) -shared -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lm -lpthread
+	$(Q)$(CC) $(SANFLAGS) -shared -fopenmp -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lmd -lm -ldl -lpthread
 
 # What tests and benchmarks link: the host without main().
 $(HOST_LIB): $(LIB_OBJ)
@@ -121,6 +129,15 @@ test: deps
 demo: all
 	@experiments/demo.sh $(QUICK)
 
+# Long fuzzing: make fuzz SECONDS=3600
+SECONDS ?= 60
+fuzz: gantry
+	@FOUND=1 tests/fuzz/fuzz.sh $(SECONDS)
+
+# Every named place three times and 200 random SIGKILLs: the same bytes in the end (tests/chaos/RESULTS.md).
+proof-chaos: all
+	@tests/chaos/proof.sh
+
 # The same recipe, trained by Gantry and by PyTorch, ends at the same distance (tests/peers/OUTCOME.md).
 proof-outcome: all
 	@tests/peers/outcome.sh
@@ -131,6 +148,7 @@ parity: all
 # Sanitizers, valgrind and the rules on sources; what is left out is printed with its reason.
 check: deps
 	@tests/deps.sh valgrind
+	@tests/deps.sh $(FUZZ_PACKAGES) || true # absent: the fuzzers are skipped with a reason
 	@tests/check.sh
 
 # Does every test fail when it should? make mutants ONLY='ir_*'
@@ -138,10 +156,16 @@ ONLY ?= *
 mutants: deps
 	@tests/mutants.sh '$(ONLY)'
 
+# Steps per second beside PyTorch on the same cores; make bench CASE=dcgan28 or CASE=kernels.
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 bench: deps
 	@$(MAKE) -j$(JOBS) gantry $(BENCH_BIN)
-	@for b in $(BENCH_BIN); do echo "$$b"; GANTRY_BUILD=$(B) $$b || exit 1; done
+	@tests/bench/run.sh $(B) $(CASE)
+
+# The database alone: rows a second, bytes a row, waiting times.
+bench-store: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/bench/store_rows
+	@tests/bench/store.sh $(B)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=

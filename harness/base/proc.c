@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,7 +55,7 @@ static void close_pair(int p[2]) {
 gantry_status proc_start(const proc_spec *s, proc *out, err *e) {
   int data[2] = {-1, -1}, report[2] = {-1, -1}, why = 0;
   *out = (proc){.fd = -1};
-  if ((s->pipe_fd && pipe2(data, O_CLOEXEC)) || pipe2(report, O_CLOEXEC)) {
+  if ((s->pipe_fd && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, data)) || pipe2(report, O_CLOEXEC)) {
     gantry_status st = err_errno(e, "cannot make a pipe to %s", s->argv[0]);
     close_pair(data);
     return st;

@@ -8,7 +8,7 @@
 
 static const char *const stages[] = {"ir", "opt", "plan", "kernels", NULL};
 
-static gantry_status show(train_run *r, const char *name, const char *stage, buf *out, err *e) {
+static gantry_status show(train_run *r, const char *name, const char *stage, int64_t runs, buf *out, err *e) {
   const train_program *p = NULL;
   for (uint32_t k = 0; k < r->programs.n; k++)
     if (!strcmp(r->programs.p[k].name, name)) p = &r->programs.p[k];
@@ -32,20 +32,25 @@ static gantry_status show(train_run *r, const char *name, const char *stage, buf
   } else {
     TRY(train_start(r, e));
     if (!strcmp(stage, "plan")) plan_print(exec_plan(p->exe), out);
-    else plan_print_kernels(exec_plan(p->exe), out);
+    else {
+      int64_t *ns = runs > 0 ? ARENA_ARRAY(r->mem, int64_t, plan_program(exec_plan(p->exe))->n_steps + 1) : NULL;
+      if (ns) TRY(exec_measure(r->session, p->exe, (uint32_t)runs, ns, e));
+      plan_print_kernels(exec_plan(p->exe), ns, out);
+    }
   }
   return GANTRY_OK;
 }
 
 int cmd_explain(int argc, char **argv) {
-  enum { PROGRAM, STAGE, CELL, OPEN, N = OPEN + OPEN_N };
+  enum { PROGRAM, STAGE, CELL, MEASURE, OPEN, N = OPEN + OPEN_N };
   flag f[N] = {
     {.name = "--program", .value = "NAME", .help = "d_step, g_step, ... (default d_step)", .type = FLAG_TEXT},
     {.name = "--stage", .value = "STAGE", .help = "ir (with gradients), opt, plan or kernels (default plan)", .type = FLAG_TEXT},
-    {.name = "--cell", .value = "LABEL|N", .help = "which cell (default: the first)", .type = FLAG_TEXT}, OPEN_FLAGS};
+    {.name = "--cell", .value = "LABEL|N", .help = "which cell (default: the first)", .type = FLAG_TEXT},
+    {.name = "--measure", .value = "RUNS", .help = "times every step, the best of that many runs (kernels)", .type = FLAG_INT}, OPEN_FLAGS};
   const char *words[3];
   uint32_t n;
-  int rc = flags_parse(argc, argv, "gantry explain EXP.json [--program NAME] [--stage STAGE]", f, N, words, 3, &n), known = 0;
+  int rc = flags_parse(argc, argv, "gantry explain EXP.json [--program NAME] [--stage STAGE] [--measure RUNS]", f, N, words, 3, &n), known = 0;
   if (rc) return rc < 0 ? EXIT_OK : rc;
   const char *stage = f[STAGE].on ? f[STAGE].text : "plan";
   if (!strcmp(stage, "grad")) stage = "ir"; /* gradients are written into the graph while it is built */
@@ -62,7 +67,7 @@ int cmd_explain(int argc, char **argv) {
   const cfg_cell *c;
   abi_registry *reg = open_registry(a, f + OPEN, &e);
   if (reg && !open_experiment(words[0], reg, f + OPEN, 0, &x, &e) && (c = open_cell(x, f[CELL].text, &e)) && !train_open(c->run, reg, x->seeds[0], 0, &r, &e) &&
-      !show(r, f[PROGRAM].on ? f[PROGRAM].text : "d_step", stage, &out, &e))
+      !show(r, f[PROGRAM].on ? f[PROGRAM].text : "d_step", stage, f[MEASURE].on ? f[MEASURE].number : 0, &out, &e))
     fwrite(out.p, 1, out.n, stdout);
   rc = e.code ? flags_error("explain", &e) : EXIT_OK;
   buf_free(&out);

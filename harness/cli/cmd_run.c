@@ -45,7 +45,7 @@ static gantry_status conclude(db *d, const cfg_experiment *x, const sched_plan *
   if (json) {
     buf_printf(&b, "{\"grid\": \"%s\", \"database\": ", x->name);
     cli_json_text(&b, layout_db(a, out));
-    buf_printf(&b, ", \"already_done\": %u, \"done\": %u, \"diverged\": %u, \"failed\": %u, \"stopped\": %u, \"left\": %u}\n", p->count[SCHED_DONE], r->done, r->diverged, r->failed, r->stopped, r->left);
+    buf_printf(&b, ", \"already_done\": %u, \"done\": %u, \"diverged\": %u, \"pruned\": %u, \"failed\": %u, \"stopped\": %u, \"left\": %u}\n", p->count[SCHED_DONE], r->done, r->diverged, r->pruned, r->failed, r->stopped, r->left);
   } else {
     report_text(&m, a, &b);
     buf_printf(&b, "database %s   samples %s/runs/%s/   report: gantry report %s -o report.html\n", layout_db(a, out), out, x->name, out);

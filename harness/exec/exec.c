@@ -2,6 +2,7 @@
  * as the largest program needs. */
 #include "exec/exec.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "opt/opt.h"
@@ -198,17 +199,28 @@ done:
 
 const plan *exec_plan(const exec_program *p) { return p->plan; }
 
+static gantry_status make_workspace(exec_session *s, err *e) {
+  if (s->workspace_needed <= s->workspace_bytes) return GANTRY_OK;
+  if (s->workspace) s->backend->release(s->self, s->workspace);
+  s->workspace = NULL;
+  s->workspace_bytes = 0;
+  if (device_status(s, s->backend->alloc(&s->device.cx, s->self, s->workspace_needed, &s->workspace), e))
+    return err_wrap(e, "workspace of %.1f MB: reduce the batch size or the width", (double)s->workspace_needed / 1e6);
+  s->workspace_bytes = s->workspace_needed;
+  return GANTRY_OK;
+}
+
+gantry_status exec_measure(exec_session *s, exec_program *p, uint32_t runs, int64_t *ns, err *e) {
+  if (s->backend->struct_size < offsetof(gantry_backend, measure) + sizeof s->backend->measure || !s->backend->measure)
+    return err_set(e, GANTRY_E_UNSUPPORTED, "backend %s cannot time single steps", s->name);
+  TRY(make_workspace(s, e));
+  return device_status(s, s->backend->measure(&s->device.cx, s->self, p->exe, s->workspace, runs, ns), e);
+}
+
 gantry_status exec_run(exec_session *s, exec_program *const *list, uint32_t n, err *e) {
   enum { BATCH = 64 };
   void *exes[BATCH];
-  if (s->workspace_needed > s->workspace_bytes) {
-    if (s->workspace) s->backend->release(s->self, s->workspace);
-    s->workspace = NULL;
-    s->workspace_bytes = 0;
-    if (device_status(s, s->backend->alloc(&s->device.cx, s->self, s->workspace_needed, &s->workspace), e))
-      return err_wrap(e, "workspace of %.1f MB: reduce the batch size or the width", (double)s->workspace_needed / 1e6);
-    s->workspace_bytes = s->workspace_needed;
-  }
+  TRY(make_workspace(s, e));
   for (uint32_t done = 0; done < n;) {
     uint32_t m = 0;
     for (; m < BATCH && done < n; m++, done++) exes[m] = list[done]->exe;

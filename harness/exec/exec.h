@@ -33,5 +33,7 @@ exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *progr
 const plan *exec_plan(const exec_program *p);
 gantry_status exec_run(exec_session *s, exec_program *const *list, uint32_t n, err *e);
 gantry_status exec_sync(exec_session *s, err *e);
+/* Runs a program a few times and gives the shortest time of each of its steps: ns[plan_program(exec_plan(p))->n_steps]. States move on as in any run. */
+gantry_status exec_measure(exec_session *s, exec_program *p, uint32_t runs, int64_t *ns, err *e);
 int64_t exec_bytes(const exec_session *s); /* device memory in use: tensors and workspace */
 #endif

@@ -28,9 +28,10 @@ uint32_t plan_constants(const plan *p, const plan_constant **out);
 typedef struct plan_stats { uint32_t kernels, libs, copies; int64_t workspace_bytes, sum_of_temporaries, bytes_moved; double flops; } plan_stats;
 void plan_get_stats(const plan *p, plan_stats *out);
 
-/* For people: steps with shapes, buffers and labels ("plan"); the instructions of each kernel ("kernels"). */
+/* For people: steps with shapes, buffers and labels ("plan"); the instructions of each kernel, bytes moved, operations and an estimate of the
+ * time of each step ("kernels"), with what was measured beside it: ns[step] of one run, or NULL. */
 void plan_print(const plan *p, buf *b);
-void plan_print_kernels(const plan *p, buf *b);
+void plan_print_kernels(const plan *p, const int64_t *ns, buf *b);
 
 /* A stand-alone checker: no two live temporaries overlap, every read was written, stores alias loads only in place. */
 gantry_status plan_verify(const gantry_program *prog, err *e);

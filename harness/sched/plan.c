@@ -247,12 +247,13 @@ static gantry_status write_grid(const cfg_experiment *x, db *d, arena *a, int64_
   return db_put_grid(d, &g, id, e);
 }
 
-static int decide(const sched_job *j, const sched_options *o) {
+static int decide(const sched_job *j, const cfg_experiment *x, const sched_options *o) {
   const char *s = j->run.status;
   if (!j->run.id) return SCHED_TRAIN;
   if (!strcmp(s, "diverged")) return SCHED_DONE; /* an outcome */
+  if (!strcmp(s, "pruned")) return x->early.rule && !o->again ? SCHED_DONE : SCHED_CONTINUE;
   if (!strcmp(s, "done")) return j->run.step < j->total ? SCHED_CONTINUE : strcmp(j->run.eval_key, j->eval_key) ? SCHED_EVALUATE : SCHED_DONE;
-  if (!strcmp(s, "failed") || !strcmp(s, "killed")) return o->again ? SCHED_RETRY : SCHED_FAILED;
+  if (!strcmp(s, "failed")) return o->again ? SCHED_RETRY : SCHED_FAILED; /* one that was killed from outside just goes on */
   return j->run.step > 0 ? SCHED_CONTINUE : SCHED_TRAIN;
 }
 
@@ -274,7 +275,7 @@ static gantry_status plan_one(const cfg_experiment *x, abi_registry *reg, const 
   sha_hex(r->eval_json, strlen(r->eval_json), eval);
   sched_job j = {.cell = cell, .seed = seed, .cfg = r, .label = x->cells[cell].label, .eval_key = arena_str(a, eval), .total = p->cells[of].steps};
   if (d) TRY(db_find_run(d, run_key, a, &j.run, e));
-  j.action = of != cell ? SCHED_SAME : decide(&j, o);
+  j.action = of != cell ? SCHED_SAME : decide(&j, x, o);
   if (write) {
     if (!j.run.id) {
       TRY(db_new_run(d, run_key, r->json, seed, layout_run(a, x->name, of, x->cells[of].label, seed), a, &j.run, e));

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "sched/early.h"
 #include "sched/notify.h"
 #include "sched/progress.h"
 #include "sched/sched.h"
@@ -34,6 +35,9 @@ typedef struct slot {
   int stop_sent;     /* 1 asked, 2 killed by us */
   int ended;         /* ENDED_*: by us, and why */
   int64_t ended_ms, log_bytes, silent_s;
+  const cfg_experiment *x;
+  int64_t grid_id;
+  const char *why;   /* it was ended early */
 } slot;
 
 typedef struct going {
@@ -45,6 +49,7 @@ typedef struct going {
   sched_job **queue, *jobs; /* what is to start, in order; the plan's jobs */
   uint8_t *tried, *alone; /* by job: how often tried again; to run with no other beside it */
   notifier notify;
+  int64_t grid_id;
   uint32_t n_slots, n_queue, next, n_running;
   progress *view;
   sched_outcome *out;
@@ -76,13 +81,23 @@ static void on_record(void *user, const rec *r) {
       s->shown.loss_d = r->u.progress.loss_d;
       s->shown.loss_g = r->u.progress.loss_g;
       break;
+    case REC_SYNC:
+      if (!s->e->code) rec_answer(s->c.p.fd, r->u.sync.token); /* what could not be stored is not safe: no answer */
+      break;
     case REC_BEAT:
       s->shown.step = r->step > s->shown.step ? r->step : s->shown.step;
       snprintf(s->doing, sizeof s->doing, "%s", r->u.beat.doing);
       break;
-    case REC_EVAL:
+    case REC_EVAL: {
+      int end = 0;
+      if (!s->e->code && !s->ended && !s->stop_sent && !early_judge(s->x, s->d, s->grid_id, s->job, r, s->a, &end, &s->why, s->e) && end) {
+        s->ended = ENDED_EARLY; /* it saves, so that it can go on some day */
+        s->ended_ms = proc_now_ms();
+        proc_signal(&s->c.p, SIGTERM);
+      }
       if (s->judge && !strcmp(r->u.eval.metric, s->judge) && (!strcmp(s->judge_weights, "auto") || !strcmp(s->judge_weights, r->u.eval.weights))) s->shown.judge = r->u.eval.value;
       break;
+    }
     case REC_DONE:
       s->status = arena_str(s->a, r->u.done.status);
       s->error_class = given(s->a, r->u.done.error_class);
@@ -94,7 +109,7 @@ static void on_record(void *user, const rec *r) {
 
 static gantry_status start(going *g, slot *s, sched_job *j) {
   arena *a = arena_new();
-  *s = (slot){.job = j, .d = g->d, .e = g->e, .a = a, .judge = g->x->judge_metric, .judge_weights = g->x->judge_weights};
+  *s = (slot){.job = j, .d = g->d, .e = g->e, .a = a, .judge = g->x->judge_metric, .judge_weights = g->x->judge_weights, .x = g->x, .grid_id = g->grid_id};
   s->shown = (running){.label = j->label, .seed = j->seed, .total = j->total, .step = j->run.step, .started_ms = proc_now_ms(), .loss_d = NAN, .loss_g = NAN, .judge = NAN};
   const char *dir = path_join(a, g->o->out, j->run.dir), *config = path_join(a, dir, "config.json");
   s->log = path_join(a, dir, "log.txt");
@@ -137,7 +152,7 @@ static void tell_user(going *g, const slot *s, const db_end *x) {
 
 static gantry_status finish(going *g, slot *s) {
   verdict v = verdict_of(&(verdict_in){.c = &s->c, .status = s->status, .error_class = s->error_class, .text = s->text, .doing = s->doing, .log = s->log, .eval_key = s->job->eval_key, .silent_s = s->silent_s,
-                                       .memory_bytes = g->o->memory_bytes, .ended = s->ended ? s->ended : s->stop_sent ? ENDED_ASKED : ENDED_NOT}, s->a);
+                                       .memory_bytes = g->o->memory_bytes, .why = s->why, .ended = s->ended ? s->ended : s->stop_sent ? ENDED_ASKED : ENDED_NOT}, s->a);
   gantry_status st = g->e->code ? g->e->code : db_run_end(g->d, s->job->run.id, &v.end, g->e);
   fault_point("sched.ended");
   tell(g, s, &v.end);
@@ -158,6 +173,7 @@ static gantry_status finish(going *g, slot *s) {
   } else {
     if (!strcmp(v.end.status, "stopped")) g->out->stopped++;
     else if (!strcmp(v.end.status, "diverged")) g->out->diverged++;
+    else if (!strcmp(v.end.status, "pruned")) g->out->pruned++;
     else g->out->done++;
     tell_user(g, s, &v.end);
   }
@@ -176,7 +192,7 @@ static void watch(going *g, int64_t now) {
     struct stat info;
     if (!g->list[k]) continue;
     if (s->ended) {
-      if (now - s->ended_ms > GRACE_MS) proc_signal(&s->c.p, SIGKILL);
+      if (now - s->ended_ms > (s->ended == ENDED_EARLY ? 12 * GRACE_MS : GRACE_MS)) proc_signal(&s->c.p, SIGKILL);
       continue;
     }
     if (stat(s->log, &info) == 0 && info.st_size != s->log_bytes) { /* a plugin that says something is alive too */
@@ -239,15 +255,16 @@ static gantry_status loop(going *g, int signals) {
     uint32_t n = 0;
     for (uint32_t k = 0; k < g->n_slots; k++)
       if (g->list[k]) shown[n++] = &g->slots[k].shown;
-    progress_draw(g->view, shown, n, g->out->done + g->out->diverged + g->out->failed, proc_now_ms());
+    progress_draw(g->view, shown, n, g->out->done + g->out->diverged + g->out->pruned + g->out->failed, proc_now_ms());
   }
   free(shown);
   return st;
 }
 
-/* After a failure of the database or of the machine: let the workers save, then end. Their records have nowhere to go. */
+/* After a failure of the database or of the machine. The workers' records have nowhere to go, so they must not save either: a checkpoint ahead of its
+ * rows would lose these for good. */
 static void abandon(going *g) {
-  g->stopping = 1;
+  g->stopping = 2;
   pass_on(g);
   err ignored = {0};
   for (int64_t until = proc_now_ms() + 10000; g->n_running && proc_now_ms() < until;) {
@@ -284,6 +301,7 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   g.notify.command = o->on_event;
   g.slots = mem_alloc(sizeof *g.slots * g.n_slots);
   g.list = mem_alloc(sizeof *g.list * g.n_slots);
+  g.grid_id = p->grid_id;
   g.view = progress_new(o->quiet, g.n_queue, x->judge_metric);
   sigset_t mask, before;
   sigemptyset(&mask);

@@ -42,7 +42,7 @@ typedef struct sched_plan {
 gantry_status sched_plan_make(const cfg_experiment *x, abi_registry *reg, const sched_options *o, db *d, int write, arena *a, sched_plan *out, err *e);
 const char *sched_action_name(int action);
 
-typedef struct sched_outcome { uint32_t done, diverged, failed, stopped, left; uint8_t interrupted; } sched_outcome;
+typedef struct sched_outcome { uint32_t done, diverged, pruned, failed, stopped, left; uint8_t interrupted; } sched_outcome;
 gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_options *o, db *d, sched_outcome *out, err *e);
 int64_t sched_cores(void);
 #endif

@@ -47,6 +47,10 @@ static void by_signal(const verdict_in *in, verdict *v, const char *tail, arena 
 verdict verdict_of(const verdict_in *in, arena *a) {
   const proc_end *end = &in->c->end;
   verdict v = {.end = {.status = "failed", .code = end->code, .signal = end->signal, .error_class = in->error_class, .error_text = in->text}};
+  if (in->ended == ENDED_EARLY && !in->c->damaged && (end->signal || end->code == EX_STOPPED)) {
+    v.end = (db_end){.status = "pruned", .code = end->code, .signal = end->signal, .error_class = "early stopping", .error_text = in->why};
+    return v;
+  }
   if (in->ended == ENDED_ASKED && end->signal) {
     v.end.status = "stopped";
     v.end.error_class = v.end.error_text = NULL;

@@ -6,7 +6,7 @@
 #include "store/db.h"
 
 /* Why the parent ended a child itself, if it did. */
-enum { ENDED_NOT = 0, ENDED_ASKED, ENDED_HUNG, ENDED_LOG };
+enum { ENDED_NOT = 0, ENDED_ASKED, ENDED_HUNG, ENDED_LOG, ENDED_EARLY };
 
 typedef struct verdict {
   db_end end;        /* strings live in the arena given */
@@ -18,6 +18,7 @@ typedef struct verdict_in {
   const child *c;
   const char *status, *error_class, *text; /* its last record, or NULL */
   const char *doing, *log, *eval_key;      /* what it said it was doing last; its log file */
+  const char *why;                         /* ENDED_EARLY: what it was compared with */
   int64_t silent_s, memory_bytes;          /* ENDED_HUNG: for how long; the limit it had, 0 = none */
   int ended;
 } verdict_in;

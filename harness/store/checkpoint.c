@@ -116,3 +116,20 @@ gantry_status ckpt_load_newest(const char *run_dir, st_file *out, int64_t *step,
   arena_free(m);
   return st;
 }
+
+gantry_status ckpt_finish_best(const char *run_dir, const st_file *f, int64_t step, err *e) {
+  if (!st_meta_get(f, "value")) return GANTRY_OK;
+  arena *m = arena_new();
+  char *dir = path_join(m, run_dir, folder), *file = path_join(m, dir, arena_fmt(m, "step-%09lld%s", (long long)step, suffix)), sha[65] = "";
+  buf sum = {0}, best = {0};
+  err ignored = {0}; /* no best yet, or one without a checksum: both are made good */
+  gantry_status st = file_read(arena_fmt(m, "%s.sha256", file), &sum, 4096, e);
+  if (!st && (file_read(path_join(m, dir, "best.safetensors.sha256"), &best, 4096, &ignored) || best.n < 64 || memcmp(best.p, sum.p, 64))) {
+    memcpy(sha, sum.p, 64);
+    st = keep_best(m, dir, file, f->t, f->n, f->meta, f->n_meta, sha, e);
+  }
+  buf_free(&sum);
+  buf_free(&best);
+  arena_free(m);
+  return st;
+}

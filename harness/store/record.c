@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -17,6 +18,8 @@ struct rec_writer {
   int fd;
   uint32_t run;
   int broken; /* errno of the write that failed */
+  int two_way; /* the other end can answer */
+  int64_t token;
   buf out;
 };
 
@@ -54,6 +57,9 @@ rec_writer *rec_writer_new(int fd, uint32_t run) {
   rec_writer *w = mem_alloc(sizeof *w);
   w->fd = fd;
   w->run = run;
+  int type;
+  socklen_t n = sizeof type;
+  w->two_way = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
   return w;
 }
 
@@ -84,6 +90,7 @@ static void put_payload(buf *b, const rec *r) {
     case REC_DONE: put_str(b, r->u.done.status); put_str(b, r->u.done.error_class); put_str(b, r->u.done.text); break;
     case REC_FACT: put_str(b, r->u.fact.key); put_str(b, r->u.fact.value); break;
     case REC_BEAT: put_str(b, r->u.beat.doing); break;
+    case REC_SYNC: put_i64(b, r->u.sync.token); break;
     default: break;
   }
 }
@@ -112,6 +119,23 @@ gantry_status rec_flush(rec_writer *w, err *e) {
   if (!w->broken) return GANTRY_OK;
   errno = w->broken;
   return err_errno(e, "cannot send records to the parent process");
+}
+
+gantry_status rec_sync(rec_writer *w, err *e) {
+  if (!w) return GANTRY_OK;
+  if (w->two_way) rec_put(w, &(rec){.type = REC_SYNC, .u.sync.token = ++w->token});
+  TRY(rec_flush(w, e));
+  for (int64_t heard = 0; w->two_way && heard < w->token;) {
+    ssize_t k = recv(w->fd, &heard, sizeof heard, MSG_WAITALL);
+    if (k < 0 && errno == EINTR) continue;
+    if (k != (ssize_t)sizeof heard) return err_set(e, GANTRY_E_CANCELLED, "the parent process is gone: the run ends before its next checkpoint and goes on from the one before");
+  }
+  fault_point("record.synced");
+  return GANTRY_OK;
+}
+
+void rec_answer(int fd, int64_t token) {
+  while (send(fd, &token, sizeof token, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR) continue; /* a child that is gone needs no answer */
 }
 
 void rec_writer_free(rec_writer *w) {
@@ -171,6 +195,7 @@ static int take_payload(cursor *c, rec *r) {
     case REC_DONE: r->u.done.status = take_str(c); r->u.done.error_class = take_str(c); r->u.done.text = take_str(c); break;
     case REC_FACT: r->u.fact.key = take_str(c); r->u.fact.value = take_str(c); break;
     case REC_BEAT: r->u.beat.doing = take_str(c); break;
+    case REC_SYNC: r->u.sync.token = take_i64(c); break;
     default: return 0;
   }
   return !c->bad && c->p == c->end;

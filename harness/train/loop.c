@@ -204,11 +204,19 @@ static gantry_status checkpoint_point(loop *l, const double *best, err *e) {
   const char *path = NULL;
   char sha[65];
   int64_t bytes = 0;
+  TRY(rec_sync(l->o->rec, e)); /* a checkpoint never runs ahead of its rows */
   arena *a = arena_new();
   gantry_status st = train_save(l->r, l->o->dir, l->step, best, a, &path, sha, &bytes, e);
   if (!st) st = artifact(l, "checkpoint", path, sha, bytes, e);
   arena_free(a);
   return st ? st : rec_flush(l->o->rec, e);
+}
+
+/* The checkpoint that was just loaded, told again: the news of it may have been lost with the process that wrote it. */
+static gantry_status announce_loaded(loop *l, err *e) {
+  int64_t bytes = 0;
+  for (uint32_t k = 0; k < l->r->n_states; k++) bytes += exec_tensor_get(l->r->session, l->r->world->states.p[k].name)->bytes;
+  return artifact(l, "checkpoint", arena_fmt(l->eval.mem, "checkpoints/step-%09lld.safetensors", (long long)l->step), NULL, bytes, e);
 }
 
 /* Everything that is due at this step, after training reached it. */
@@ -221,8 +229,7 @@ static gantry_status points(loop *l, err *e) {
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
     if (due(l, l->metric_every[k])) TRY(evaluate(l, k, e));
   fault_point("loop.evaluated");
-  if (l->step && due(l, l->checkpoint_every)) TRY(checkpoint_point(l, NULL, e));
-  if (l->step && l->new_best) TRY(checkpoint_point(l, &l->best, e));
+  if (l->step && (due(l, l->checkpoint_every) || l->new_best)) TRY(checkpoint_point(l, l->new_best ? &l->best : NULL, e));
   l->new_best = 0;
   return GANTRY_OK;
 }
@@ -251,7 +258,6 @@ static gantry_status prepare(loop *l, err *e) {
   l->log_every = period(r, c->log_every);
   l->sample_every = abi_world_net(r->world, GANTRY_G) ? period(r, c->sample_every) : 0; /* a classifier draws nothing */
   l->checkpoint_every = period(r, c->checkpoint_every);
-  l->best = train_best(r, l->o->dir);
   l->metric_every = ARENA_ARRAY(r->mem, int64_t, c->n_metrics + 1);
   l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);
   for (uint32_t k = 0; k < c->n_metrics; k++) {
@@ -335,6 +341,7 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
   buf warnings = {0};
   gantry_status st = prepare(&l, e);
   if (!st) st = train_load(r, o->dir, &l.step, &warnings, e);
+  l.best = train_best(r, o->dir); /* after loading, which makes good what an interrupted save left of it */
   if (!st) {
     rec hello = {.type = REC_HELLO};
     hello.u.hello.resumed_from = l.step < 0 ? 0 : l.step;
@@ -346,7 +353,8 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
       log_line(LOG_WARN, "%s", warnings.p);
     }
     facts(&l);
-    st = train(&l, outcome, e);
+    if (l.step) st = announce_loaded(&l, e);
+    if (!st) st = train(&l, outcome, e);
   }
   buf_free(&warnings);
   eval_free(&l.eval);

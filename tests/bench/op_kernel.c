@@ -35,7 +35,7 @@ static void measure(const char *what, ir_graph *raw) {
   printf("%-34s %10.1f us  %2u kernels %2u lib  %6.1f GB/s  %7.1f GFLOP/s\n", what, best * 1e6, s.kernels, s.libs, (double)s.bytes_moved / best * 1e-9, s.flops / best * 1e-9);
   if (getenv("BENCH_PLAN")) {
     buf b = {0};
-    plan_print_kernels(r.plan, &b);
+    plan_print_kernels(r.plan, NULL, &b);
     puts(b.p);
     buf_free(&b);
   }

@@ -1,6 +1,7 @@
 /* backend.c - the CPU backend: probe, sessions, memory, compiling a program into steps and running them in order.
  *
- * Elementwise work and reductions run in the kernel interpreter (kernel_*.c), contractions in oneDNN and OpenBLAS, the rest in lib_*.c.
+ * Elementwise work and reductions run in the kernel interpreter (kernel_*.c) until their generated C is compiled (emit_c.c, native.c), contractions
+ * in oneDNN and OpenBLAS, the rest in lib_*.c.
  * Threads: oneDNN takes OMP_NUM_THREADS from the environment that the process was started with; OpenBLAS always gets one thread. Results
  * are the same bits from run to run for the same number of threads. */
 #include <cblas.h>
@@ -8,14 +9,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dnnl_common.h"
+#include "native.h"
 
 void openblas_set_num_threads(int n);
 char *openblas_get_config(void);
 
 typedef struct step { cpu_kernel *kernel; cpu_lib *lib; } step;
-typedef struct exe { step *steps; uint32_t n; } exe;
+typedef struct exe {
+  step *steps;
+  uint32_t n;
+  cpu_native *native;   /* its kernels as machine code, or on the way there; NULL: interpreted */
+  cpu_fn *const *table; /* once they are there */
+  char *workspace;      /* that the kernels' addresses are bound to */
+  int64_t spent_ns;     /* in the interpreter */
+} exe;
+enum { PATIENCE_NS = 30 * 1000 * 1000, SHARE = 1 << 19 }; /* interpreted that long, a program is worth a compiler; kernels with that much work use all threads */
 
 static gantry_status probe(gantry_ctx *ctx, gantry_probe *p) {
   char line[256], model[100] = "unknown processor";
@@ -111,6 +122,7 @@ static void discard(void *self, void *handle) {
     cpu_kernel_free(e->steps[k].kernel);
     cpu_lib_free(e->steps[k].lib);
   }
+  cpu_native_free(e->native);
   free(e->steps);
   free(e);
 }
@@ -126,6 +138,7 @@ static gantry_status compile(gantry_ctx *ctx, void *self, const gantry_program *
     return host_fail(ctx, GANTRY_E_NOMEM, "cpu: out of memory");
   }
   e->n = p->n_steps;
+  if (cpu_native_mode() != CPU_NATIVE_OFF) k.source = calloc(1, sizeof *k.source);
   if (p->version != GANTRY_PROGRAM_VERSION) st = cpu_fail(&k, GANTRY_E_UNSUPPORTED, "program version %u, this backend knows %d", p->version, GANTRY_PROGRAM_VERSION);
   for (uint32_t i = 0; !st && i < p->n_steps; i++) {
     const gantry_step_rec *r = (const gantry_step_rec *)(const void *)((const char *)p->steps + (size_t)i * p->step_stride);
@@ -147,33 +160,109 @@ static gantry_status compile(gantry_ctx *ctx, void *self, const gantry_program *
     else
       st = cpu_fail(&k, GANTRY_E_INVALID, "step %u has the unknown kind %u", i, r->kind);
   }
+  char *text = !st && k.source && k.source->n ? cpu_source_text(k.source) : NULL;
+  cpu_source_free(k.source);
+  if (text) e->native = cpu_native_new(text);
+  if (e->native && cpu_native_mode() == CPU_NATIVE_WAIT) {
+    cpu_native_start(e->native);
+    cpu_native_ready(e->native, 1);
+  }
   if (st) discard(self, e);
   else *out = e;
   return st;
 }
 
-static gantry_status run(gantry_ctx *ctx, void *self, void *const *exes, uint32_t n, void *workspace) {
-  const cpu *c = self;
-  for (uint32_t i = 0; i < n; i++) {
-    const exe *e = exes[i];
-    for (uint32_t s = 0; s < e->n; s++) {
-      if (e->steps[s].kernel) {
-        cpu_kernel_run(c, e->steps[s].kernel, workspace);
-        continue;
-      }
-      gantry_status st = e->steps[s].lib->run(c, e->steps[s].lib, workspace);
-      if (!st) continue;
-      char text[900], shapes[400];
-      snprintf(text, sizeof text, "cpu: %.300s: opcode %u on %s failed while running (status %d)", e->steps[s].lib->label, e->steps[s].lib->lib.op, cpu_shapes(&e->steps[s].lib->lib, shapes), st);
-      return host_fail(ctx, st, text);
-    }
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Machine code takes over between two runs; the bits are the same. */
+static void take_over(exe *e) {
+  if (!e->native || e->table) return;
+  if (e->spent_ns > PATIENCE_NS) cpu_native_start(e->native);
+  int ready = cpu_native_ready(e->native, 0);
+  if (ready > 0) e->table = cpu_native_table(e->native);
+  if (ready < 0) {
+    cpu_native_free(e->native);
+    e->native = NULL;
   }
+}
+
+static void bind_kernels(exe *e, char *workspace) {
+  for (uint32_t s = 0; s < e->n; s++) {
+    cpu_kernel *k = e->steps[s].kernel;
+    for (uint32_t a = 0; k && k->at && a < k->n_at; a++) k->bound[a] = cpu_at(&k->at[a], workspace);
+  }
+  e->workspace = workspace;
+}
+
+static void run_kernel(const cpu *c, const exe *e, const cpu_kernel *k, char *workspace) {
+  if (!e->table || k->function == UINT32_MAX) {
+    cpu_kernel_run(c, k, workspace);
+    return;
+  }
+  cpu_fn *fn = e->table[k->function];
+  int64_t parts = k->work < SHARE || k->split < 2 ? 1 : c->threads < k->split ? c->threads : k->split;
+  if (parts == 1) {
+    fn(k->bound, 0, k->split);
+    return;
+  }
+#pragma omp parallel for num_threads((int)parts) schedule(static, 1)
+  for (int64_t p = 0; p < parts; p++) fn(k->bound, k->split * p / parts, k->split * (p + 1) / parts);
+}
+
+static gantry_status run_step(gantry_ctx *ctx, const cpu *c, const exe *e, uint32_t s, char *workspace) {
+  const cpu_lib *l = e->steps[s].lib;
+  if (!l) {
+    run_kernel(c, e, e->steps[s].kernel, workspace);
+    return GANTRY_OK;
+  }
+  gantry_status st = l->run(c, l, workspace);
+  if (!st) return GANTRY_OK;
+  char text[900], shapes[400];
+  snprintf(text, sizeof text, "cpu: %.300s: opcode %u on %s failed while running (status %d)", l->label, l->lib.op, cpu_shapes(&l->lib, shapes), st);
+  return host_fail(ctx, st, text);
+}
+
+static gantry_status run(gantry_ctx *ctx, void *self, void *const *exes, uint32_t n, void *workspace) {
+  for (uint32_t i = 0; i < n; i++) {
+    exe *e = exes[i];
+    take_over(e);
+    if (e->table && e->workspace != workspace) bind_kernels(e, workspace);
+    int64_t begin = e->native && !e->table ? now_ns() : 0;
+    for (uint32_t s = 0; s < e->n; s++) {
+      gantry_status st = run_step(ctx, self, e, s, workspace);
+      if (st) return st;
+    }
+    if (begin) e->spent_ns += now_ns() - begin;
+  }
+  return GANTRY_OK;
+}
+
+static gantry_status measure(gantry_ctx *ctx, void *self, void *handle, void *workspace, uint32_t runs, int64_t *ns) {
+  exe *e = handle;
+  if (e->native) {
+    cpu_native_start(e->native);
+    cpu_native_ready(e->native, 1);
+  }
+  take_over(e);
+  if (e->table) bind_kernels(e, workspace);
+  for (uint32_t r = 0; r < runs; r++)
+    for (uint32_t s = 0; s < e->n; s++) {
+      int64_t begin = now_ns();
+      gantry_status st = run_step(ctx, self, e, s, workspace);
+      if (st) return st;
+      begin = now_ns() - begin;
+      if (!r || begin < ns[s]) ns[s] = begin;
+    }
   return GANTRY_OK;
 }
 static gantry_status sync_(gantry_ctx *ctx, void *self) { (void)ctx, (void)self; return GANTRY_OK; }
 
 static const gantry_backend backend = {
   .struct_size = sizeof(gantry_backend), .probe = probe, .open = open_, .close = close_, .query = query, .alloc = alloc, .release = release, .upload = upload,
-  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_,
+  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure,
 };
 GANTRY_PLUGIN(GANTRY_KIND_BACKEND, "cpu", "1.0.0", "Runs programs on the processor: blocked kernels, oneDNN and OpenBLAS") .iface = &backend GANTRY_PLUGIN_END

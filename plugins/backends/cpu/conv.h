@@ -1,4 +1,4 @@
-/* conv.h - inside the convolution family: the shape that all three faces share, and the two ways to compute them.
+/* conv.h - inside the convolution family: the shape that all three faces share, and the ways to compute them.
  *
  * A shape always has three spatial axes; missing leading ones have size 1. x [n, in.., c], w [o, k.., c / groups], y [n, out.., o];
  * CONV makes y of x and w, CONV_DGRAD x of y and w, CONV_WGRAD w of x and y. */
@@ -16,6 +16,11 @@ typedef struct conv_shape {
 int64_t conv_gemm_scratch(const conv_shape *q, int64_t element);
 void conv_gemm_f32(const conv_shape *q, const float *a, const float *b, float *out, float *patches);
 void conv_gemm_f64(const conv_shape *q, const double *a, const double *b, double *out, double *patches);
+
+/* conv_winograd.c: 4x4 filters of stride 2 in f32 with 9/16 of the multiplications, where it fits. */
+int conv_winograd_fits(const conv_shape *q);
+int64_t conv_winograd_scratch(const conv_shape *q, uint32_t threads);
+gantry_status conv_winograd_run(const conv_shape *q, const float *a, const float *b, float *out, float *room, uint32_t threads);
 
 /* conv_dnnl.c: f32 by oneDNN. NULL where oneDNN has no fast implementation; `bytes` is the scratch it needs. */
 typedef struct conv_dnnl conv_dnnl;

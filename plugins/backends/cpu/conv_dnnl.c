@@ -6,6 +6,7 @@
 
 #include "conv.h"
 #include "dnnl_common.h"
+#include "dnnl_versions.h"
 
 struct conv_dnnl {
   uint32_t op;
@@ -17,17 +18,17 @@ struct conv_dnnl {
   int64_t packed_bytes;
 };
 
-static const dnnl_memory_desc_t *desc(const_dnnl_primitive_desc_t pd, dnnl_query_t what) { return dnnl_primitive_desc_query_md(pd, what, 0); }
+static cpu_md_ref desc(const_dnnl_primitive_desc_t pd, dnnl_query_t what) { return dnnl_primitive_desc_query_md(pd, what, 0); }
 
-static dnnl_status_t memory(dnnl_engine_t engine, const dnnl_memory_desc_t *md, dnnl_memory_t *out) { return dnnl_memory_create(out, md, engine, DNNL_MEMORY_NONE); }
+static dnnl_status_t memory(dnnl_engine_t engine, cpu_md_ref md, dnnl_memory_t *out) { return dnnl_memory_create(out, md, engine, DNNL_MEMORY_NONE); }
 
-/* The convolution's descriptor, filters in any layout. Right padding follows from the shapes: rows that no window reaches are
- * cropped, it may be negative. */
-static dnnl_status_t describe(const conv_shape *q, dnnl_convolution_desc_t *d, dnnl_memory_desc_t *filter) {
+typedef struct tensors { cpu_md x, y, any, filter; cpu_conv_geometry g; } tensors; /* any: the filter in whatever layout is fastest; filter: ours */
+
+/* Right padding follows from the shapes: rows that no window reaches are cropped, it may be negative. */
+static dnnl_status_t describe(const conv_shape *q, tensors *t) {
   static const dnnl_format_tag_t images[] = {dnnl_nwc, dnnl_nhwc, dnnl_ndhwc}, filters[] = {dnnl_owi, dnnl_ohwi, dnnl_odhwi}, grouped[] = {dnnl_gowi, dnnl_gohwi, dnnl_godhwi};
   int s = (int)q->spatial, g = q->groups > 1, skip = 3 - s;
-  dnnl_dims_t x = {q->n, q->c}, y = {q->n, q->o}, w = {0}, stride, dilation, lo, hi;
-  dnnl_memory_desc_t xd, wd, yd;
+  dnnl_dims_t x = {q->n, q->c}, y = {q->n, q->o}, w = {0};
   if (g) w[0] = q->groups;
   w[g] = q->o / q->groups;
   w[g + 1] = q->c / q->groups;
@@ -36,58 +37,51 @@ static dnnl_status_t describe(const conv_shape *q, dnnl_convolution_desc_t *d, d
     x[k + 2] = q->in[a];
     y[k + 2] = q->out[a];
     w[g + k + 2] = q->k[a];
-    stride[k] = q->stride[a];
-    dilation[k] = q->dilation[a] - 1;
-    lo[k] = q->lo[a];
-    hi[k] = (q->out[a] - 1) * q->stride[a] + (q->k[a] - 1) * q->dilation[a] + 1 - q->in[a] - q->lo[a];
+    t->g.stride[k] = q->stride[a];
+    t->g.dilation[k] = q->dilation[a] - 1;
+    t->g.lo[k] = q->lo[a];
+    t->g.hi[k] = (q->out[a] - 1) * q->stride[a] + (q->k[a] - 1) * q->dilation[a] + 1 - q->in[a] - q->lo[a];
   }
-  dnnl_status_t st = dnnl_memory_desc_init_by_tag(&xd, s + 2, x, dnnl_f32, images[s - 1]);
-  if (!st) st = dnnl_memory_desc_init_by_tag(&yd, s + 2, y, dnnl_f32, images[s - 1]);
-  if (!st) st = dnnl_memory_desc_init_by_tag(&wd, s + 2 + g, w, dnnl_f32, dnnl_format_tag_any);
-  if (!st) st = dnnl_memory_desc_init_by_tag(filter, s + 2 + g, w, dnnl_f32, g ? grouped[s - 1] : filters[s - 1]);
-  if (st) return st;
-  switch (q->op) {
-    case GANTRY_OP_CONV: return dnnl_dilated_convolution_forward_desc_init(d, dnnl_forward_inference, dnnl_convolution_direct, &xd, &wd, NULL, &yd, stride, dilation, lo, hi);
-    case GANTRY_OP_CONV_DGRAD: return dnnl_dilated_convolution_backward_data_desc_init(d, dnnl_convolution_direct, &xd, &wd, &yd, stride, dilation, lo, hi);
-    default: return dnnl_dilated_convolution_backward_weights_desc_init(d, dnnl_convolution_direct, &xd, &wd, NULL, &yd, stride, dilation, lo, hi);
-  }
+  dnnl_status_t st = cpu_md_make(&t->x, s + 2, x, images[s - 1]);
+  if (!st) st = cpu_md_make(&t->y, s + 2, y, images[s - 1]);
+  if (!st) st = cpu_md_make(&t->any, s + 2 + g, w, dnnl_format_tag_any);
+  if (!st) st = cpu_md_make(&t->filter, s + 2 + g, w, g ? grouped[s - 1] : filters[s - 1]);
+  return st;
+}
+
+static dnnl_status_t describe_pass(conv_dnnl *d, dnnl_engine_t engine, const tensors *t, const_dnnl_primitive_attr_t attr) {
+  cpu_conv_pass p = {.kind = dnnl_forward_inference, .engine = engine, .attr = attr};
+  dnnl_primitive_desc_t hint = NULL;
+  if (d->op == GANTRY_OP_CONV) return cpu_conv_pd(&d->conv_pd, &p, &t->x, &t->any, &t->y, &t->g);
+  p.kind = dnnl_forward_training; /* backward descriptors want a forward one as a hint */
+  dnnl_status_t st = cpu_conv_pd(&hint, &p, &t->x, &t->any, &t->y, &t->g);
+  p.kind = d->op == GANTRY_OP_CONV_DGRAD ? dnnl_backward_data : dnnl_backward_weights;
+  p.hint = hint;
+  if (!st) st = cpu_conv_pd(&d->conv_pd, &p, &t->x, &t->any, &t->y, &t->g);
+  if (hint) dnnl_primitive_desc_destroy(hint);
+  return st;
 }
 
 /* Primitive descriptors and memories; the scratch in bytes. */
-static dnnl_status_t plan(conv_dnnl *d, const cpu_dnnl *lib, const conv_shape *q, const_dnnl_primitive_attr_t attr, int64_t *bytes) {
-  dnnl_engine_t engine = lib->engine;
-  dnnl_convolution_desc_t cd;
-  dnnl_memory_desc_t filter;
+static dnnl_status_t plan(conv_dnnl *d, dnnl_engine_t engine, const tensors *t, const_dnnl_primitive_attr_t attr, int64_t *bytes) {
   const char *impl = "";
-  dnnl_status_t st = describe(q, &cd, &filter);
-  if (!st && q->op != GANTRY_OP_CONV) { /* backward descriptors want a forward one as a hint */
-    dnnl_convolution_desc_t fd;
-    dnnl_primitive_desc_t hint = NULL;
-    conv_shape forward = *q;
-    forward.op = GANTRY_OP_CONV;
-    st = describe(&forward, &fd, &filter);
-    fd.prop_kind = dnnl_forward_training;
-    if (!st) st = dnnl_primitive_desc_create(&hint, &fd, attr, engine, NULL);
-    if (!st) st = dnnl_primitive_desc_create(&d->conv_pd, &cd, attr, engine, hint);
-    dnnl_primitive_desc_destroy(hint);
-  } else if (!st)
-    st = dnnl_primitive_desc_create(&d->conv_pd, &cd, attr, engine, NULL);
+  dnnl_status_t st = describe_pass(d, engine, t, attr);
   if (!st) st = dnnl_primitive_desc_query(d->conv_pd, dnnl_query_impl_info_str, 0, (void *)&impl);
   if (st) return st;
   if (!strncmp(impl, "ref", 3) || !strncmp(impl, "gemm", 4)) return dnnl_unimplemented; /* our own matrix product does better */
-  int dgrad = q->op == GANTRY_OP_CONV_DGRAD, wgrad = q->op == GANTRY_OP_CONV_WGRAD;
-  const dnnl_memory_desc_t *packed = desc(d->conv_pd, wgrad ? dnnl_query_diff_weights_md : dnnl_query_weights_md), *pad = desc(d->conv_pd, dnnl_query_scratchpad_md);
+  int dgrad = d->op == GANTRY_OP_CONV_DGRAD, wgrad = d->op == GANTRY_OP_CONV_WGRAD;
+  cpu_md_ref packed = desc(d->conv_pd, wgrad ? dnnl_query_diff_weights_md : dnnl_query_weights_md), pad = desc(d->conv_pd, dnnl_query_scratchpad_md), ours = cpu_md_of(&t->filter);
   st = memory(engine, desc(d->conv_pd, dgrad ? dnnl_query_diff_src_md : dnnl_query_src_md), &d->image);
-  if (!st) st = memory(engine, desc(d->conv_pd, q->op == GANTRY_OP_CONV ? dnnl_query_dst_md : dnnl_query_diff_dst_md), &d->result);
+  if (!st) st = memory(engine, desc(d->conv_pd, d->op == GANTRY_OP_CONV ? dnnl_query_dst_md : dnnl_query_diff_dst_md), &d->result);
   if (!st) st = memory(engine, packed, &d->packed);
-  if (!st) st = memory(engine, &filter, &d->filter);
+  if (!st) st = memory(engine, ours, &d->filter);
   if (!st) st = memory(engine, pad, &d->pad);
   *bytes = (int64_t)dnnl_memory_desc_get_size(pad);
-  d->reordered = !dnnl_memory_desc_equal(packed, &filter);
+  d->reordered = !dnnl_memory_desc_equal(packed, ours);
   if (st || !d->reordered) return st;
-  st = dnnl_reorder_primitive_desc_create(&d->reorder_pd, wgrad ? packed : &filter, engine, wgrad ? &filter : packed, engine, attr);
+  st = dnnl_reorder_primitive_desc_create(&d->reorder_pd, wgrad ? packed : ours, engine, wgrad ? ours : packed, engine, attr);
   if (st) return st;
-  const dnnl_memory_desc_t *reorder_pad = desc(d->reorder_pd, dnnl_query_scratchpad_md);
+  cpu_md_ref reorder_pad = desc(d->reorder_pd, dnnl_query_scratchpad_md);
   st = memory(engine, reorder_pad, &d->reorder_pad);
   int64_t more = (int64_t)dnnl_memory_desc_get_size(reorder_pad);
   d->packed_bytes = ((int64_t)dnnl_memory_desc_get_size(packed) + 63) & ~(int64_t)63;
@@ -104,7 +98,13 @@ conv_dnnl *conv_dnnl_new(const cpu *self, const conv_shape *q, int64_t *bytes) {
   d->stream = lib->stream;
   dnnl_status_t st = dnnl_primitive_attr_create(&attr);
   if (!st) st = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-  if (!st) st = plan(d, lib, q, attr, bytes);
+  tensors t = {0};
+  if (!st) st = describe(q, &t);
+  if (!st) st = plan(d, lib->engine, &t, attr, bytes);
+  cpu_md_free(&t.x);
+  cpu_md_free(&t.y);
+  cpu_md_free(&t.any);
+  cpu_md_free(&t.filter);
   dnnl_primitive_attr_destroy(attr);
   if (!st) return d;
   conv_dnnl_free(d);

@@ -23,12 +23,14 @@ static inline void *cpu_at(const cpu_place *p, char *workspace) { return (p->bas
 typedef struct cpu_kernel cpu_kernel;
 typedef struct cpu_lib cpu_lib;
 
+typedef struct cpu_source cpu_source; /* emit_c.h */
 typedef struct cpu_compile { /* what compiling a step needs to know */
   gantry_ctx *ctx;
   cpu *self;
   const gantry_program *program;
   void *const *named;
   const char *label;
+  cpu_source *source; /* kernels are written here as C too; NULL: they are not */
 } cpu_compile;
 const gantry_buffer *cpu_buffer(const cpu_compile *c, uint32_t k);
 gantry_status cpu_place_of(const cpu_compile *c, uint32_t buffer, int64_t byte_offset, cpu_place *out);

@@ -43,6 +43,11 @@ struct cpu_kernel {
   cpu_section body, after;
   int64_t scratch_bytes, staging; /* staging: a slot for bf16 bits */
   uint32_t pointers;              /* offset in scratch of the register pointers */
+  /* as generated C (emit_c.h): its function in the source, UINT32_MAX if it has none; what it is called with; how many parts it may be cut into */
+  uint32_t function, n_at;
+  cpu_place *at;
+  char **bound;                   /* at, as addresses in the workspace of the last run */
+  int64_t split, work;            /* work: points times instructions */
 };
 
 void cpu_access_load(const cpu_access *a, const cpu_tile *t, uint32_t rank, const char *memory, char *reg);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel_make.h"
+#include "emit_c.h"
 
 static uint32_t operands(uint32_t op) {
   switch (op) {
@@ -281,6 +281,8 @@ gantry_status cpu_kernel_make(const cpu_compile *c, const gantry_kernel *k, cpu_
     st = accesses(&m);
     if (!st) cpu_space_make(&m, wide ? CPU_TILE / 2 : CPU_TILE);
     if (!st) st = assemble(&m, all, slot, outside, free_slots);
+    m.out->function = UINT32_MAX;
+    if (!st && c->source) st = cpu_emit_c(&m);
   }
   free(all);
   free(slot);
@@ -300,6 +302,8 @@ int64_t cpu_kernel_scratch(const cpu_kernel *k) { return k->scratch_bytes; }
 void cpu_kernel_free(cpu_kernel *k) {
   if (!k) return;
   free(k->reg_at);
+  free(k->at);
+  free(k->bound);
   free(k->access);
   free(k->reduces);
   free(k->body.once);

@@ -3,9 +3,9 @@
  * Element j of the reduced axes (row-major, in their own order) goes to lane j % 8; lanes are sequential, in f64 for floats and 64 bits
  * for integers, and are joined by one fixed tree. So the result depends on the shape alone: not on tiles, memory order or vectors. VAR
  * adds deviations from the first element and their squares, which is safe for data far from zero. */
-#include <gantry/scalar.h>
 #include <string.h>
 
+#include "elementwise.h"
 #include "kernel.h"
 
 static int64_t width(const cpu_kernel *k) { return k->has_b ? k->ext[k->rank - 1] : k->body.points / (k->reduced <= k->body.points ? k->reduced : k->body.points); }
@@ -59,19 +59,6 @@ void cpu_reduce_add(const cpu_kernel *k, const cpu_reduce *r, char *scratch, con
   }
 }
 
-#define JOIN(T, F)                                                                       \
-  static T join_##F(const T *p, int64_t s) {                                             \
-    T a = F(p[0], p[4 * s]), b = F(p[2 * s], p[6 * s]), c = F(p[s], p[5 * s]), d = F(p[3 * s], p[7 * s]); \
-    return F(F(a, b), F(c, d));                                                          \
-  }
-static double addd(double a, double b) { return a + b; }
-static uint64_t addi(uint64_t a, uint64_t b) { return a + b; }
-static uint64_t maxi(uint64_t a, uint64_t b) { return (int64_t)a > (int64_t)b ? a : b; }
-JOIN(double, addd)
-JOIN(double, gk_maxd)
-JOIN(uint64_t, addi)
-JOIN(uint64_t, maxi)
-
 static void put(uint32_t dtype, char *dst, int64_t i, double f, uint64_t u) {
   switch (dtype) {
     case GANTRY_F32: ((float *)(void *)dst)[i] = (float)f; return;
@@ -91,13 +78,12 @@ void cpu_reduce_finish(const cpu_kernel *k, const cpu_reduce *r, char *scratch, 
     const void *lanes = scratch + r->acc + i * next * 8;
     double f = 0;
     uint64_t u = 0;
-    if (!is_float(r->dtype)) u = r->kind == GANTRY_OP_RMAX ? join_maxi(lanes, between) : join_addi(lanes, between);
-    else if (r->kind == GANTRY_OP_RMAX) f = join_gk_maxd(lanes, between);
+    if (!is_float(r->dtype)) u = r->kind == GANTRY_OP_RMAX ? e_tree_max_i(lanes, between) : e_tree_sum_i(lanes, between);
+    else if (r->kind == GANTRY_OP_RMAX) f = e_tree_max_f(lanes, between);
     else {
-      f = join_addd(lanes, between);
+      f = e_tree_sum_f(lanes, between);
       if (r->kind == GANTRY_OP_VAR) {
-        double n = (double)k->reduced, s = join_addd((const double *)(const void *)(scratch + r->square + i * next * 8), between);
-        f = gk_maxd((s - f * (f / n)) / n, 0.);
+        f = e_variance(f, e_tree_sum_f((const double *)(const void *)(scratch + r->square + i * next * 8), between), (double)k->reduced);
       }
     }
     put(r->dtype, result, i, f, u);

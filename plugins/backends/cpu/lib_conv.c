@@ -10,7 +10,7 @@
 
 #include "conv.h"
 
-typedef struct conv { conv_shape shape; conv_dnnl *dnnl; } conv;
+typedef struct conv { conv_shape shape; conv_dnnl *dnnl; int winograd; } conv;
 
 static conv_shape shape_of(const gantry_lib *l) {
   int dgrad = l->op == GANTRY_OP_CONV_DGRAD, wgrad = l->op == GANTRY_OP_CONV_WGRAD;
@@ -32,6 +32,8 @@ static conv_shape shape_of(const gantry_lib *l) {
 /* Few channels in what is computed starve oneDNN, which vectorises over them; it has kernels of its own for many small groups. */
 static int wants_gemm(const conv_shape *q) { return q->groups == 1 && (q->op == GANTRY_OP_CONV_DGRAD ? q->c : q->o) <= 4; }
 
+static int wants_winograd(const gantry_lib *l, const conv_shape *q) { return l->out.dtype == GANTRY_F32 && conv_winograd_fits(q); }
+
 static int supports(const gantry_lib *l) {
   if (l->n_in != 2 || (l->out.dtype != GANTRY_F32 && l->out.dtype != GANTRY_F64) || l->out.rank < 3 || l->out.rank > 5) return 0;
   for (uint32_t k = 0; k < 2; k++)
@@ -45,6 +47,7 @@ static int supports(const gantry_lib *l) {
 static int64_t scratch(cpu *self, const gantry_lib *l) {
   conv_shape q = shape_of(l);
   int64_t bytes = 0;
+  if (wants_winograd(l, &q)) return conv_winograd_scratch(&q, self->threads);
   conv_dnnl *d = l->out.dtype == GANTRY_F32 && !wants_gemm(&q) ? conv_dnnl_new(self, &q, &bytes) : NULL;
   if (!d) return conv_gemm_scratch(&q, cpu_size(l->out.dtype));
   conv_dnnl_free(d);
@@ -54,7 +57,7 @@ static int64_t scratch(cpu *self, const gantry_lib *l) {
 static gantry_status run(const cpu *self, const cpu_lib *l, char *workspace) {
   const conv *v = l->own;
   void *a = cpu_at(&l->in[0], workspace), *b = cpu_at(&l->in[1], workspace), *out = cpu_at(&l->out, workspace), *room = cpu_at(&l->scratch, workspace);
-  (void)self;
+  if (v->winograd) return conv_winograd_run(&v->shape, a, b, out, room, self->threads);
   if (v->dnnl) return conv_dnnl_run(v->dnnl, a, b, out, room);
   if (l->lib.out.dtype == GANTRY_F32) conv_gemm_f32(&v->shape, a, b, out, room);
   else conv_gemm_f64(&v->shape, a, b, out, room);
@@ -75,8 +78,10 @@ static gantry_status make(const cpu_compile *c, cpu_lib *l) {
   l->run = run;
   l->free = discard;
   v->shape = shape_of(&l->lib);
-  if (l->lib.out.dtype == GANTRY_F32 && !wants_gemm(&v->shape)) v->dnnl = conv_dnnl_new(c->self, &v->shape, &bytes);
-  if (!v->dnnl) bytes = conv_gemm_scratch(&v->shape, cpu_size(l->lib.out.dtype));
+  v->winograd = wants_winograd(&l->lib, &v->shape);
+  if (v->winograd) bytes = conv_winograd_scratch(&v->shape, c->self->threads);
+  else if (l->lib.out.dtype == GANTRY_F32 && !wants_gemm(&v->shape)) v->dnnl = conv_dnnl_new(c->self, &v->shape, &bytes);
+  if (!v->dnnl && !v->winograd) bytes = conv_gemm_scratch(&v->shape, cpu_size(l->lib.out.dtype));
   if (bytes && l->lib.scratch == GANTRY_NO_BUFFER) return cpu_fail(c, GANTRY_E_INVALID, "the convolution of %s came without the scratch it asked for", cpu_shapes(&l->lib, shapes));
   if (v->dnnl && conv_dnnl_ready(v->dnnl)) return cpu_fail(c, GANTRY_E_DEVICE, "oneDNN cannot prepare the convolution of %s", cpu_shapes(&l->lib, shapes));
   return GANTRY_OK;

@@ -1,8 +1,8 @@
 /* loops_body.h - the text of the inner loops, included once per instruction set with CPU_TABLE naming the table it defines.
  *
- * Every loop is elementwise over n elements and may write over an operand of the same size (ivdep says so to the compiler).
- * Integers wrap; division by zero gives 0; float to integer truncates and saturates, NaN gives 0: the meaning of ops.def. */
-#include <gantry/scalar.h>
+ * Every loop is elementwise over n elements and may write over an operand of the same size (ivdep says so to the compiler). What an
+ * operation means stands in elementwise.h. */
+#include "elementwise.h"
 
 #define LOOP(NAME, D, A, B, C, EXPR)                                                                                     \
   static void NAME(void *d_, const void *a_, const void *b_, const void *c_, int64_t n, double imm) {                    \
@@ -15,50 +15,30 @@
   }
 #define LOOP1(NAME, D, A, EXPR) LOOP(NAME, D, A, A, A, EXPR)
 
-/* floats: S is the suffix of the scalar functions */
-#define FLOATS(T, X, S)                                                                                                   \
-  LOOP1(neg_##X, T, T, -a[i]) LOOP1(abs_##X, T, T, gk_abs##S(a[i])) LOOP1(sign_##X, T, T, gk_sign##S(a[i]))                \
-  LOOP1(exp_##X, T, T, gk_exp##S(a[i])) LOOP1(expm1_##X, T, T, gk_expm1##S(a[i])) LOOP1(log_##X, T, T, gk_log##S(a[i]))     \
-  LOOP1(log1p_##X, T, T, gk_log1p##S(a[i])) LOOP1(sqrt_##X, T, T, gk_sqrt##S(a[i]))                                        \
-  LOOP1(rsqrt_##X, T, T, (T)1 / gk_sqrt##S(a[i])) LOOP1(sin_##X, T, T, gk_sin##S(a[i])) LOOP1(cos_##X, T, T, gk_cos##S(a[i])) \
-  LOOP1(tanh_##X, T, T, gk_tanh##S(a[i])) LOOP1(sigmoid_##X, T, T, gk_sigmoid##S(a[i])) LOOP1(erf_##X, T, T, gk_erf##S(a[i])) \
-  LOOP1(floor_##X, T, T, gk_floor##S(a[i])) LOOP1(round_##X, T, T, gk_round##S(a[i])) LOOP1(pow_##X, T, T, gk_pow##S(a[i], imm)) \
-  LOOP1(add_##X, T, T, a[i] + b[i]) LOOP1(sub_##X, T, T, a[i] - b[i]) LOOP1(mul_##X, T, T, a[i] * b[i])                    \
-  LOOP1(div_##X, T, T, a[i] / b[i]) LOOP1(max_##X, T, T, gk_max##S(a[i], b[i])) LOOP1(min_##X, T, T, gk_min##S(a[i], b[i])) \
-  LOOP1(atan2_##X, T, T, gk_atan2##S(a[i], b[i]))
-FLOATS(float, f32, )
-FLOATS(double, f64, d)
+#define MAP1(NAME, D, A) LOOP(NAME, D, A, A, A, e_##NAME(a[i]))
+#define MAP2(NAME, D, A) LOOP(NAME, D, A, A, A, e_##NAME(a[i], b[i]))
 
-#define NEGATIVE(T) (a[i] < (T)1 && a[i] != (T)0) /* compilers complain about unsigned < 0 */
-/* integers: U is the unsigned type in which they wrap */
-#define INTEGERS(T, U, X, BITS)                                                                                           \
-  LOOP1(neg_##X, T, T, (U)0 - (U)a[i]) LOOP1(abs_##X, T, T, NEGATIVE(T) ? (U)0 - (U)a[i] : (U)a[i])                            \
-  LOOP1(sign_##X, T, T, (a[i] != 0) - 2 * NEGATIVE(T)) LOOP1(not_##X, T, T, ~(U)a[i])                                            \
-  LOOP1(add_##X, T, T, (U)a[i] + (U)b[i]) LOOP1(sub_##X, T, T, (U)a[i] - (U)b[i]) LOOP1(mul_##X, T, T, (U)a[i] * (U)b[i])   \
-  LOOP1(max_##X, T, T, a[i] > b[i] ? a[i] : b[i]) LOOP1(min_##X, T, T, a[i] < b[i] ? a[i] : b[i])                          \
-  LOOP1(and_##X, T, T, a[i] & b[i]) LOOP1(or_##X, T, T, a[i] | b[i]) LOOP1(xor_##X, T, T, a[i] ^ b[i])                     \
-  LOOP1(shl_##X, T, T, (uint64_t)b[i] < BITS ? (U)a[i] << ((U)b[i] & (BITS - 1)) : (U)0)                                   \
-  LOOP1(shr_##X, T, T, (uint64_t)b[i] < BITS ? a[i] >> ((U)b[i] & (BITS - 1)) : NEGATIVE(T) ? (T)-1 : (T)0)
-#define SIGNED_DIVIDE(T, U, X)                                                                                            \
-  LOOP1(div_##X, T, T, b[i] == 0 ? 0 : b[i] == -1 ? (T)((U)0 - (U)a[i]) : a[i] / b[i])                                     \
-  LOOP1(mod_##X, T, T, b[i] == 0 || b[i] == -1 ? 0 : a[i] % b[i])
-#define UNSIGNED_DIVIDE(T, X) LOOP1(div_##X, T, T, b[i] == 0 ? 0 : a[i] / b[i]) LOOP1(mod_##X, T, T, b[i] == 0 ? 0 : a[i] % b[i])
-INTEGERS(int32_t, uint32_t, i32, 32)
-INTEGERS(int64_t, uint64_t, i64, 64)
-INTEGERS(uint32_t, uint32_t, u32, 32)
-INTEGERS(uint8_t, uint32_t, u8, 8)
-SIGNED_DIVIDE(int32_t, uint32_t, i32)
-SIGNED_DIVIDE(int64_t, uint64_t, i64)
-UNSIGNED_DIVIDE(uint32_t, u32)
-UNSIGNED_DIVIDE(uint8_t, u8)
-LOOP1(not_bool, uint8_t, uint8_t, a[i] == 0)
+#define FLOATS(T, X)                                                                                                      \
+  MAP1(neg_##X, T, T) MAP1(abs_##X, T, T) MAP1(sign_##X, T, T) MAP1(exp_##X, T, T) MAP1(expm1_##X, T, T) MAP1(log_##X, T, T) \
+  MAP1(log1p_##X, T, T) MAP1(sqrt_##X, T, T) MAP1(rsqrt_##X, T, T) MAP1(sin_##X, T, T) MAP1(cos_##X, T, T) MAP1(tanh_##X, T, T) \
+  MAP1(sigmoid_##X, T, T) MAP1(erf_##X, T, T) MAP1(floor_##X, T, T) MAP1(round_##X, T, T) LOOP1(pow_##X, T, T, e_pow_##X(a[i], imm)) \
+  MAP2(add_##X, T, T) MAP2(sub_##X, T, T) MAP2(mul_##X, T, T) MAP2(div_##X, T, T) MAP2(max_##X, T, T) MAP2(min_##X, T, T) MAP2(atan2_##X, T, T)
+FLOATS(float, f32)
+FLOATS(double, f64)
+
+#define INTEGERS(T, X)                                                                                                    \
+  MAP1(neg_##X, T, T) MAP1(abs_##X, T, T) MAP1(sign_##X, T, T) MAP1(not_##X, T, T) MAP2(add_##X, T, T) MAP2(sub_##X, T, T) \
+  MAP2(mul_##X, T, T) MAP2(max_##X, T, T) MAP2(min_##X, T, T) MAP2(and_##X, T, T) MAP2(or_##X, T, T) MAP2(xor_##X, T, T)   \
+  MAP2(shl_##X, T, T) MAP2(shr_##X, T, T) MAP2(div_##X, T, T) MAP2(mod_##X, T, T)
+INTEGERS(int32_t, i32)
+INTEGERS(int64_t, i64)
+INTEGERS(uint32_t, u32)
+INTEGERS(uint8_t, u8)
+MAP1(not_bool, uint8_t, uint8_t)
 
 #define TYPED(T, X)                                                                                                       \
-  LOOP(eq_##X, uint8_t, T, T, T, a[i] == b[i]) LOOP(ne_##X, uint8_t, T, T, T, a[i] != b[i])                                \
-  LOOP(lt_##X, uint8_t, T, T, T, a[i] < b[i]) LOOP(le_##X, uint8_t, T, T, T, a[i] <= b[i])                                 \
-  LOOP(gt_##X, uint8_t, T, T, T, a[i] > b[i]) LOOP(ge_##X, uint8_t, T, T, T, a[i] >= b[i])                                 \
-  LOOP(where_##X, T, uint8_t, T, T, a[i] ? b[i] : c[i]) LOOP1(copy_##X, T, T, a[i])                                        \
-  LOOP1(to_bool_##X, uint8_t, T, a[i] != 0)
+  MAP2(eq_##X, uint8_t, T) MAP2(ne_##X, uint8_t, T) MAP2(lt_##X, uint8_t, T) MAP2(le_##X, uint8_t, T) MAP2(gt_##X, uint8_t, T) MAP2(ge_##X, uint8_t, T) \
+  LOOP(where_##X, T, uint8_t, T, T, e_where_##X(a[i], b[i], c[i])) LOOP1(copy_##X, T, T, a[i]) MAP1(X##_to_bool, uint8_t, T)
 TYPED(float, f32)
 TYPED(double, f64)
 TYPED(int32_t, i32)
@@ -66,20 +46,13 @@ TYPED(int64_t, i64)
 TYPED(uint32_t, u32)
 TYPED(uint8_t, u8)
 
-#define CAST(FX, F, TX, T) LOOP1(FX##_to_##TX, T, F, a[i])
-#define SATURATE(FX, F, TX, T, LO, HI, TOP) LOOP1(FX##_to_##TX, T, F, !(a[i] == a[i]) ? (T)0 : a[i] < (F)(LO) ? (T)(LO) : a[i] >= (F)(TOP) ? (T)(HI) : (T)a[i])
-#define FROM_FLOAT(FX, F)                                                                                                 \
-  SATURATE(FX, F, i32, int32_t, -2147483647 - 1, 2147483647, 2147483648.0)                                                \
-  SATURATE(FX, F, i64, int64_t, -9223372036854775807 - 1, 9223372036854775807, 9223372036854775808.0)                     \
-  SATURATE(FX, F, u32, uint32_t, 0, 4294967295u, 4294967296.0) SATURATE(FX, F, u8, uint8_t, 0, 255, 256.0)
-FROM_FLOAT(f32, float)
-FROM_FLOAT(f64, double)
-CAST(f32, float, f64, double) CAST(f64, double, f32, float)
-#define FROM_INT(FX, F) CAST(FX, F, f32, float) CAST(FX, F, f64, double) CAST(FX, F, i32, int32_t) CAST(FX, F, i64, int64_t) CAST(FX, F, u32, uint32_t) CAST(FX, F, u8, uint8_t)
-FROM_INT(i32, int32_t)
-FROM_INT(i64, int64_t)
-FROM_INT(u32, uint32_t)
-FROM_INT(u8, uint8_t)
+#define FROM(FX, F) MAP1(FX##_to_f32, float, F) MAP1(FX##_to_f64, double, F) MAP1(FX##_to_i32, int32_t, F) MAP1(FX##_to_i64, int64_t, F) MAP1(FX##_to_u32, uint32_t, F) MAP1(FX##_to_u8, uint8_t, F)
+FROM(f32, float)
+FROM(f64, double)
+FROM(i32, int32_t)
+FROM(i64, int64_t)
+FROM(u32, uint32_t)
+FROM(u8, uint8_t)
 
 #define POWER(K, E) LOOP1(power_##K, float, float, gk_pow(a[i], E))
 POWER(0, 2.) POWER(1, 0.5) POWER(2, -0.5) POWER(3, -1.) POWER(4, 3.) POWER(5, 1.5) POWER(6, -1.5) POWER(7, -2.)
@@ -125,9 +98,7 @@ REDUCER(var_f64, double, double, DEVIATION)
 #define BIT_OP(OPC, N, B) [GANTRY_OP_##OPC] = {INT_ROW(N), [CPU_T_BOOL] = B}
 #define NUMBER_OP(OPC, N) [GANTRY_OP_##OPC] = {[CPU_T_F32] = N##_f32, [CPU_T_F64] = N##_f64, INT_ROW(N)}
 #define ANY_ROW(N) {[CPU_T_F32] = N##_f32, [CPU_T_F64] = N##_f64, INT_ROW(N), [CPU_T_BOOL] = N##_u8}
-#define CAST_ROW(F) {[CPU_T_F32] = F##_to_f32, [CPU_T_F64] = F##_to_f64, [CPU_T_I32] = F##_to_i32, [CPU_T_I64] = F##_to_i64, [CPU_T_U32] = F##_to_u32, [CPU_T_U8] = F##_to_u8, [CPU_T_BOOL] = to_bool_##F}
-#define f32_to_f32 copy_f32
-#define f64_to_f64 copy_f64
+#define CAST_ROW(F) {[CPU_T_F32] = F##_to_f32, [CPU_T_F64] = F##_to_f64, [CPU_T_I32] = F##_to_i32, [CPU_T_I64] = F##_to_i64, [CPU_T_U32] = F##_to_u32, [CPU_T_U8] = F##_to_u8, [CPU_T_BOOL] = F##_to_bool}
 #define PAIR(N) {N##_in, N##_out}
 const cpu_loops CPU_TABLE = {
   .name = CPU_TABLE_NAME,

@@ -40,6 +40,9 @@ typedef struct gantry_backend {
   /* Runs programs one after another; workspace holds the largest workspace_bytes of them. Asynchronous until sync() or download(). */
   gantry_status (*run)(gantry_ctx *, void *self, void *const *exes, uint32_t n, void *workspace);
   gantry_status (*sync)(gantry_ctx *, void *self);
+  /* For people who look for a slow step: runs one program `runs` times and gives the shortest time of each of its steps in nanoseconds, ns[n_steps].
+   * NULL where a backend cannot (and absent from tables whose struct_size ends before it). */
+  gantry_status (*measure)(gantry_ctx *, void *self, void *exe, void *workspace, uint32_t runs, int64_t *ns);
 } gantry_backend;
 #ifdef __cplusplus
 }

@@ -102,6 +102,17 @@ static void test_steps__convolutions_of_networks(void) {
     for (int t = 0; t < 2; t++) conv_faces(&cases[k], floats[t]);
 }
 
+/* 4x4 filters of stride 2 with many channels, which are computed with fewer multiplications: whole and cut tiles, several slices, unequal channels. */
+static void test_steps__convolutions_with_fewer_products(void) {
+  static const conv_case cases[] = {
+    {2, 3, 32, 40, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 2, 48, 33, 1, {8, 24}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 1, 32, 35, 1, {42, 40}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* an odd number of outputs: the last tiles are half empty */
+    {2, 70, 32, 32, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},  /* in slices */
+  };
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
+}
+
 /* So many output pixels that the patches come in several slices. */
 static void test_steps__convolutions_in_slices(void) {
   conv_case many = {2, 48, 1, 3, 1, {28, 28}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, wide = {2, 3, 640, 2, 1, {8, 8}, {2, 2}, {1, 1}, {1, 0}, {1, 0}, {1, 1}};
@@ -391,6 +402,6 @@ static void test_steps__query_says_no(void) {
   NO(GANTRY_OP_RANDOM_BITS, 2, F32, 1, U32, 0, U32, 3, NULL, 0);
 }
 
-T_MAIN(T(test_steps__convolutions_of_networks), T(test_steps__convolutions_in_slices), T(test_steps__random_convolutions_f32), T(test_steps__random_convolutions_f64), T(test_steps__matrix_products),
+T_MAIN(T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_in_slices), T(test_steps__random_convolutions_f32), T(test_steps__random_convolutions_f64), T(test_steps__matrix_products),
        T(test_steps__gather), T(test_steps__scatter_add), T(test_steps__argmax), T(test_steps__topk_and_sort), T(test_steps__argmax_of_windows), T(test_steps__fir), T(test_steps__grids),
        T(test_steps__random_bits), T(test_steps__linear_algebra), T(test_steps__linear_algebra_of_nan_ends), T(test_steps__query_says_no))

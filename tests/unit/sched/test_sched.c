@@ -86,6 +86,11 @@ static int worker(int argc, char **argv) {
     rec_put(w, &(rec){.type = REC_CLOCK, .step = s, .u.clock = {.images = 64 * s, .d_updates = s, .g_updates = s, .train_ms = 2 * s}});
     rec_put(w, &(rec){.type = REC_PROGRESS, .step = s, .u.progress = {.total = total, .its = 10, .loss_d = 1, .loss_g = 1}});
     rec_flush(w, &e);
+    if (batch >= 100 && s % 2 == 0) {
+      rec_put(w, &(rec){.type = REC_EVAL, .step = s, .u.eval = {.metric = "fid", .protocol = "p1", .weights = "raw", .value = batch, .n_fake = 1, .n_real = 1, .ms = 1, .better = -1}});
+      rec_flush(w, &e);
+      for (int k = 0; k < 10 && !asked; k++) usleep(10000);
+    }
     if (s == 5 && batch == 2) return done(w, "diverged", "NaN", "the loss is not finite", 0);
     if (s == 5 && (batch == 3 || (batch == 4 && starts(dir) == 1))) raise(SIGSEGV);
     if (s == 5 && batch == 5) return done(w, "failed", "configuration", "no such backend", 64);
@@ -94,7 +99,7 @@ static int worker(int argc, char **argv) {
     if (s == 5 && batch == 11 && starts(dir) == 1) fprintf(stderr, "gantry: out of memory (1 bytes for the host's own data)\n"), _exit(71);
     if (s == 5 && batch == 12) _exit(0);
     if (s == 5 && batch == 13)
-      for (;;) fprintf(stderr, "the same line over and over again, to the end of the disk\n");
+      for (int k = 0; k < 400000; k++) fprintf(stderr, "the same line over and over again, to the end of the disk\n"), k % 1000 ? 0 : usleep(1000); /* 24 MB, where 1 is allowed */
     if (s == 5 && batch == 14) usleep(300000); /* beside others: see b=11 */
     if (s == 5 && batch == 8) fprintf(stderr, "it just left\n"), _exit(3);
     if (batch == 6)
@@ -226,6 +231,41 @@ static void test_sched__every_class_of_failure_has_its_policy(void) {
   end(&w);
 }
 
+/* Batches 101 .. 105 in that order, one at a time; 105, worst of all, is the baseline. */
+static void early(const char *section, const char *expected) {
+  world w;
+  char path[128], text[1500];
+  begin(&w, "101, 102, 103, 104, 105", 1, 8);
+  snprintf(path, sizeof path, "%s/exp.json", w.out);
+  buf b = {0};
+  T_CHECK(file_read(path, &b, 10000, &w.e) == 0);
+  snprintf(text, sizeof text, "%.*s, \"baseline\": {\"b\": \"105\"}, %s}", (int)b.n - 1, b.p, section);
+  T_CHECK(file_write(path, text, strlen(text), &w.e) == 0);
+  cfg_free(w.x);
+  T_CHECK(cfg_load(path, fixture_registry(), NULL, &w.x, &w.e) == 0);
+  w.o.jobs = 1;
+  go(&w);
+  T_STR(w.e.msg, "");
+  T_STR(ask_text(&w, "SELECT group_concat(substr(label,3)||' '||status||' '||step, ', ') FROM (SELECT * FROM runs ORDER BY cell)"), expected);
+  T_CHECK(w.r.pruned && w.r.done + w.r.pruned == 5 && w.r.failed == 0);
+  T_HAS(ask_text(&w, "SELECT text FROM events WHERE code='early stopping' LIMIT 1"), "other runs of seed 1");
+  T_CHECK(ask(&w, "SELECT count(*) FROM missing") == 0);
+  db_close(w.d);
+  go(&w); /* an outcome */
+  T_CHECK(w.p.count[SCHED_DONE] == 5);
+  db_close(w.d);
+  T_CHECK(file_write(path, b.p, b.n, &w.e) == 0);
+  cfg_free(w.x);
+  T_CHECK(cfg_load(path, fixture_registry(), NULL, &w.x, &w.e) == 0);
+  go(&w); /* without the section they go on */
+  T_CHECK(w.p.count[SCHED_CONTINUE] >= 1 && ask(&w, "SELECT count(*) FROM runs WHERE status='done' AND step=8") == 5);
+  db_close(w.d);
+  buf_free(&b);
+  end(&w);
+}
+static void test_sched__early_stopping_by_the_median(void) { early("\"early_stopping\": {\"rule\": \"median\", \"after\": {\"fraction\": 0.5}, \"least\": 2}", "101 done 8, 102 done 8, 103 pruned 4, 104 pruned 4, 105 done 8"); }
+static void test_sched__early_stopping_by_halving(void) { early("\"early_stopping\": {\"rule\": \"asha\", \"after\": {\"steps\": 2}, \"factor\": 2, \"least\": 1}", "101 done 8, 102 pruned 2, 103 pruned 2, 104 pruned 2, 105 done 8"); }
+
 static void test_sched__stops_on_a_signal_and_continues(void) {
   world w;
   begin(&w, "6, 60", 1, 6);
@@ -329,7 +369,7 @@ static void test_sched__two_parents_cannot_write_one_folder(void) {
 
 int main(int argc, char **argv) {
   if (argc > 2 && !strcmp(argv[1], "worker")) return worker(argc, argv);
-  static const t_case cases[] = {T(test_sched__grid_runs_and_a_second_time_does_nothing), T(test_sched__one_failure_touches_one_run), T(test_sched__every_class_of_failure_has_its_policy), T(test_sched__stops_on_a_signal_and_continues),
+  static const t_case cases[] = {T(test_sched__grid_runs_and_a_second_time_does_nothing), T(test_sched__one_failure_touches_one_run), T(test_sched__every_class_of_failure_has_its_policy), T(test_sched__early_stopping_by_the_median), T(test_sched__early_stopping_by_halving), T(test_sched__stops_on_a_signal_and_continues),
                                  T(test_sched__a_killed_parent_leaves_lost_runs_that_continue), T(test_sched__a_cell_that_cannot_run_stops_all_before_the_start),
                                  T(test_sched__longer_continues_and_max_failures_stops), T(test_sched__two_parents_cannot_write_one_folder)};
   return t_run(argc, argv, cases, sizeof cases / sizeof *cases);

@@ -1,0 +1,219 @@
+/* native.c - see native.h. The compiler writes beside the entry and the result is renamed, so two processes may build the same one. Behind the
+ * shared object an entry carries the SHA-256 of its bytes. */
+#include "native.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sha2.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+static const char magic[] = "\ngantry kernels 1 "; /* and 64 hexadecimal digits, at the end of the file */
+enum { TRAILER = sizeof magic - 1 + 64 };
+
+struct cpu_native {
+  char compiler[PATH_MAX], folder[PATH_MAX], entry[PATH_MAX + 80], source[PATH_MAX + 120], object[PATH_MAX + 120];
+  char *text;
+  pid_t pid;     /* of the compiler; 0: none runs */
+  int begun, failed;
+  void *so;
+  cpu_fn *const *table;
+};
+
+static const char *const flags[] = {"-std=gnu11", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-w", "-fPIC", "-shared", "-fvisibility=hidden",
+                                    "-nostartfiles", "-pipe"};
+static const char wide[] = "-mprefer-vector-width=512";
+
+static int has_avx512(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") != 0;
+#else
+  return 0;
+#endif
+}
+
+int cpu_native_mode(void) {
+  const char *m = getenv("GANTRY_KERNELS");
+  if (m && !strcmp(m, "interpret")) return CPU_NATIVE_OFF;
+  return m && !strcmp(m, "compile") ? CPU_NATIVE_WAIT : CPU_NATIVE_AUTO;
+}
+
+static int find_compiler(char out[PATH_MAX], struct stat *st) { /* cc in $PATH */
+  const char *path = getenv("PATH");
+  for (const char *p = path; p && *p;) {
+    size_t n = strcspn(p, ":");
+    if (n && snprintf(out, PATH_MAX, "%.*s/cc", (int)n, p) < PATH_MAX && !access(out, X_OK) && !stat(out, st) && S_ISREG(st->st_mode)) return 1;
+    p += n + (p[n] == ':');
+  }
+  return 0;
+}
+
+static int make_folders(char *path) { /* mkdir -p, for us alone */
+  for (char *p = path + 1; *p; p++) {
+    if (*p != '/') continue;
+    *p = 0;
+    mkdir(path, 0700);
+    *p = '/';
+  }
+  return !mkdir(path, 0700) || errno == EEXIST;
+}
+
+static int find_folder(char out[PATH_MAX]) {
+  const char *own = getenv("GANTRY_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  int n = own && *own ? snprintf(out, PATH_MAX, "%s", own) : xdg && *xdg ? snprintf(out, PATH_MAX, "%s/gantry", xdg) : home && *home ? snprintf(out, PATH_MAX, "%s/.cache/gantry", home) : -1;
+  struct stat st;
+  return n > 0 && n < PATH_MAX - 100 && make_folders(out) && !stat(out, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+}
+
+static void processor(SHA2_CTX *h) { /* model and features: what -march=native follows */
+  char line[8192];
+  int seen = 0;
+  FILE *f = fopen("/proc/cpuinfo", "r");
+  while (f && seen < 2 && fgets(line, sizeof line, f))
+    if (!strncmp(line, "model name", 10) || !strncmp(line, "flags", 5) || !strncmp(line, "Features", 8)) {
+      SHA256Update(h, (const unsigned char *)line, strlen(line));
+      seen++;
+    }
+  if (f) fclose(f);
+}
+
+static int name_entry(cpu_native *n) {
+  struct stat st;
+  SHA2_CTX h;
+  char hex[SHA256_DIGEST_STRING_LENGTH], compiler[PATH_MAX + 100];
+  static atomic_uint serial;
+  if (!find_compiler(n->compiler, &st) || !find_folder(n->folder)) return 0;
+  SHA256Init(&h);
+  SHA256Update(&h, (const unsigned char *)n->text, strlen(n->text) + 1);
+  int k = snprintf(compiler, sizeof compiler, "%s %lld %lld.%09ld", n->compiler, (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  SHA256Update(&h, (const unsigned char *)compiler, (size_t)k + 1);
+  for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) SHA256Update(&h, (const unsigned char *)flags[f], strlen(flags[f]) + 1);
+  processor(&h);
+  SHA256End(&h, hex);
+  unsigned s = atomic_fetch_add(&serial, 1);
+  snprintf(n->entry, sizeof n->entry, "%s/%.40s.so", n->folder, hex);
+  snprintf(n->source, sizeof n->source, "%s/%.40s.%ld.%u.c", n->folder, hex, (long)getpid(), s);
+  snprintf(n->object, sizeof n->object, "%s/%.40s.%ld.%u.tmp", n->folder, hex, (long)getpid(), s);
+  return 1;
+}
+
+static int digest(const char *path, int sealed, char hex[SHA256_DIGEST_STRING_LENGTH]) { /* of the file, without its trailer if sealed; 1: as promised */
+  char block[1 << 16], tail[TRAILER];
+  struct stat st;
+  SHA2_CTX h;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), ok = 0;
+  if (fd < 0) return 0;
+  off_t left = fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) ? -1 : st.st_size - (sealed ? TRAILER : 0);
+  SHA256Init(&h);
+  while (left > 0) {
+    ssize_t got = read(fd, block, (size_t)(left < (off_t)sizeof block ? left : (off_t)sizeof block));
+    if (got <= 0) break;
+    SHA256Update(&h, (const unsigned char *)block, (size_t)got);
+    left -= got;
+  }
+  SHA256End(&h, hex);
+  if (!left) ok = !sealed || (read(fd, tail, TRAILER) == TRAILER && !memcmp(tail, magic, sizeof magic - 1) && !memcmp(tail + sizeof magic - 1, hex, 64));
+  close(fd);
+  return ok;
+}
+
+static int load(cpu_native *n) { /* the entry, if it is there and whole */
+  char hex[SHA256_DIGEST_STRING_LENGTH];
+  if (!digest(n->entry, 1, hex)) return 0;
+  n->so = dlopen(n->entry, RTLD_NOW | RTLD_LOCAL);
+  n->table = n->so ? dlsym(n->so, "gantry_kernels") : NULL;
+  return n->table != NULL;
+}
+
+/* The compiler's object gets its trailer and its name. */
+static int seal(const cpu_native *n) {
+  char hex[SHA256_DIGEST_STRING_LENGTH];
+  chmod(n->object, 0700);
+  if (!digest(n->object, 0, hex)) return 0;
+  FILE *f = fopen(n->object, "ab");
+  int ok = f && fprintf(f, "%s%.64s", magic, hex) == TRAILER;
+  ok = f && !fclose(f) && ok;
+  return ok && !rename(n->object, n->entry);
+}
+
+cpu_native *cpu_native_new(char *text) {
+  cpu_native *n = calloc(1, sizeof *n);
+  if (n) n->text = text;
+  if (n && name_entry(n)) {
+    load(n);
+    return n;
+  }
+  free(text);
+  free(n);
+  return NULL;
+}
+
+int cpu_native_begun(const cpu_native *n) { return n->begun || n->table; }
+cpu_fn *const *cpu_native_table(const cpu_native *n) { return n->table; }
+
+void cpu_native_start(cpu_native *n) {
+  const char *argv[sizeof flags / sizeof *flags + 8] = {n->compiler};
+  size_t k = 1;
+  if (cpu_native_begun(n)) return;
+  n->begun = n->failed = 1;
+  FILE *f = fopen(n->source, "wx");
+  int ok = f && fputs(n->text, f) >= 0;
+  ok = f && !fclose(f) && ok;
+  posix_spawn_file_actions_t quiet;
+  for (size_t a = 0; a < sizeof flags / sizeof *flags; a++) argv[k++] = flags[a];
+  if (has_avx512()) argv[k++] = wide;
+  argv[k++] = "-o";
+  argv[k++] = n->object;
+  argv[k++] = n->source;
+  if (!ok || posix_spawn_file_actions_init(&quiet)) {
+    unlink(n->source);
+    return;
+  }
+  posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+  union { const char **c; char **m; } u = {argv};
+  n->failed = posix_spawn(&n->pid, n->compiler, &quiet, NULL, u.m, environ) != 0;
+  posix_spawn_file_actions_destroy(&quiet);
+  if (n->failed) n->pid = 0, unlink(n->source);
+  else setpriority(PRIO_PROCESS, (id_t)n->pid, 5); /* training goes first */
+}
+
+int cpu_native_ready(cpu_native *n, int wait) {
+  int status;
+  if (n->table) return 1;
+  if (!n->pid) return n->failed ? -1 : 0;
+  pid_t got;
+  do got = waitpid(n->pid, &status, wait ? 0 : WNOHANG);
+  while (got < 0 && errno == EINTR);
+  if (!got) return 0;
+  n->pid = 0;
+  n->failed = got < 0 || !WIFEXITED(status) || WEXITSTATUS(status) || !seal(n) || !load(n);
+  unlink(n->source);
+  unlink(n->object);
+  return n->failed ? -1 : 1;
+}
+
+void cpu_native_free(cpu_native *n) {
+  if (!n) return;
+  if (n->pid) {
+    kill(n->pid, SIGKILL);
+    while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR) {}
+    unlink(n->source);
+    unlink(n->object);
+  }
+  if (n->so) dlclose(n->so);
+  free(n->text);
+  free(n);
+}

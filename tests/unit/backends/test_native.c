@@ -1,0 +1,93 @@
+/* test_native.c - generated C against the interpreter: the same program, the same bits. The cache: a second program needs no compiler, a damaged or
+ * foreign entry is built again, and where no compiler is found everything still runs. */
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/run_graph.h"
+#include "check/random_graph.h"
+
+static char cache[200];
+static void setup(void) {
+  snprintf(cache, sizeof cache, "%s/test-native-cache-%ld", getenv("GANTRY_BUILD") ? getenv("GANTRY_BUILD") : "build/release", (long)getpid());
+  setenv("GANTRY_CACHE", cache, 1);
+}
+static int entries(const char *suffix, char *path, size_t n) { /* how many files end so; the last one's path */
+  DIR *d = opendir(cache);
+  int count = 0;
+  for (struct dirent *f; d && (f = readdir(d));) {
+    size_t a = strlen(f->d_name), b = strlen(suffix);
+    if (a < b || strcmp(f->d_name + a - b, suffix) || f->d_name[0] == '.') continue;
+    count++;
+    if (path) snprintf(path, n, "%s/%s", cache, f->d_name);
+  }
+  if (d) closedir(d);
+  return count;
+}
+static void forget(void) {
+  DIR *d = opendir(cache);
+  char path[600];
+  for (struct dirent *f; d && (f = readdir(d));) {
+    snprintf(path, sizeof path, "%s/%s", cache, f->d_name);
+    if (f->d_name[0] != '.') remove(path);
+  }
+  if (d) closedir(d);
+  rmdir(cache);
+}
+
+/* Runs g one way; every named tensor afterwards, concatenated. Caller frees. */
+static char *bits(const ir_graph *g, const char *how, check_values *v, int64_t *n) {
+  rg_result r;
+  setenv("GANTRY_KERNELS", how, 1);
+  *n = 0;
+  if (!rg_compile(g, &r)) return NULL;
+  rg_fill(g, &r, check_bind, v);
+  rg_run(&r);
+  for (uint32_t k = 0; k < r.n; k++) *n += rg_bytes(&r.names[k]);
+  char *all = malloc((size_t)*n + 1), *p = all;
+  for (uint32_t k = 0; k < r.n; k++) {
+    memcpy(p, r.buffers[k], (size_t)rg_bytes(&r.names[k]));
+    p += rg_bytes(&r.names[k]);
+  }
+  rg_free(&r);
+  return all;
+}
+
+static int same(const ir_graph *g, check_values *v, const char *what) {
+  int64_t n, m;
+  char *a = bits(g, "interpret", v, &n), *b = bits(g, "compile", v, &m), text[200];
+  int ok = a && b && n == m && !memcmp(a, b, (size_t)n);
+  if (!ok) {
+    int64_t at = 0;
+    while (a && b && at < n && a[at] == b[at]) at++;
+    snprintf(text, sizeof text, ": generated C gives other bits than the interpreter, from byte %lld of %lld on", (long long)at, (long long)n);
+    rg_text(what, text);
+  }
+  free(a);
+  free(b);
+  return ok;
+}
+
+static void sweep(uint32_t dtype, uint32_t families, uint32_t nodes, uint64_t from, uint32_t count, int special) {
+  setup();
+  for (uint64_t seed = from; seed < from + count; seed++) {
+    err e = {0};
+    check_random o = {dtype, nodes, families};
+    ir_graph *g = check_random_graph(seed, &o, &e);
+    char what[80];
+    snprintf(what, sizeof what, "seed %llu, %u nodes, families %u", (unsigned long long)seed, nodes, families);
+    check_values v = {seed, special};
+    if (!g) rg_text(what, e.msg);
+    else same(g, &v, what);
+    ir_free(g);
+  }
+  T_CHECK(entries(".so", NULL, 0) == (int)count); /* it was machine code indeed */
+  T_CHECK(entries(".c", NULL, 0) == 0);
+  T_CHECK(entries(".tmp", NULL, 0) == 0);
+  forget();
+}
+static void test_native__same_bits_f32(void) { sweep(GANTRY_F32, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE, 120, 1000, 6, 0); }
+static void test_native__same_bits_f64(void) { sweep(GANTRY_F64, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE, 120, 2000, 3, 1); }
+static void test_native__same_bits_integers(void) { sweep(GANTRY_F64, CHECK_INTEGER | CHECK_INDEX | CHECK_RANDOM | CHECK_MOVE, 120, 3000, 3, 0); }
+
+T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers))
