@@ -197,7 +197,7 @@ class Replay:
                 continue
             v = self.term(p, rid, step, real, fake.detach(), d)
             if v is not None:
-                self.same(f"{p} term {rid}", self.out(p, f"term/{self.term_name(rid, 'd')}"), v)
+                self.same(f"{p} term {self.term_name(rid, 'd')}", self.out(p, f"term/{self.term_name(rid, 'd')}"), v)
                 loss = loss + v
         self.descend(p, "d", d, loss, ps, step, 1.0, expect)
         expect.update(d.new)
@@ -222,7 +222,7 @@ class Replay:
         for rid, r in sorted(self.regs.items()):
             if r["name"] == "auxiliary_classifier" and "g" in nets.of(r):
                 v = self.param(rid, "g", step) * torch.nn.functional.cross_entropy(d.classes, d.label)
-                self.same(f"{p} term {rid}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
+                self.same(f"{p} term {self.term_name(rid, 'g')}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
                 loss = loss + v
         self.descend(p, "g", g, loss, ps, step, 1.0, expect)
 
