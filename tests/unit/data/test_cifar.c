@@ -42,7 +42,7 @@ static void put(place *p, const char *name, int label_bytes, int n, int first, s
 }
 
 static int open_run(test_run *t, const char *data) {
-  char json[2048];
+  char json[4096];
   snprintf(json, sizeof json, "{\"gantry\": 1, \"name\": \"t\", \"seeds\": 1, \"base\": {\"data\": %s, \"g\": {\"arch\": {\"name\": \"mlp\", \"width\": 4}}, \"d\": {\"arch\": {\"name\": \"mlp\", \"width\": 4}}, \"train\": {\"batch\": 2, \"length\": {\"steps\": 1}}}}", data);
   return test_run_open_cell(t, json, 0, 1, 0, 0);
 }
