@@ -56,6 +56,11 @@ def experiment(seed):
         base["d"]["batches"] = "joint"
     elif r.random() < 0.15 and base["d"]["arch"].get("condition", "none") == "none" and base["d"]["arch"]["norm"] != "virtual" and base["train"].get("accumulate", 1) == 1:
         base["d"]["pack"] = 2
+    for role in ("g", "d"):
+        if base[role]["arch"]["name"] == "resnet":  # plain SGD blows its residual sums up, and differences of large logits leave f32 three digits
+            base[role]["optim"] = {"name": "adam", "lr": 1e-4, "beta1": 0.5}
+            if loss == "wasserstein":
+                base["loss"]["name"] = loss = "nonsaturating"
     regs = base["regularizers"]
     if r.random() < 0.5:
         regs["gp"] = {"name": "gradient_penalty", "weight": r.choice([0.1, 10]), "one_sided": r.random() < 0.3, "force": True}
