@@ -2,7 +2,7 @@
 # Every file is found by wildcard: a new plugin, room file or test needs no change here.
 
 # The one list of Debian/Ubuntu packages; `make deps` installs what is missing and does nothing when all is there.
-APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev libmd-dev \
+APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev liblzma-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
 FUZZ_PACKAGES := clang libclang-rt-14-dev
@@ -78,7 +78,7 @@ $(WEIGHTS): $(B)/%: %
 $(DATA_SO): $(B)/%.so: %.c
 	@mkdir -p $(@D)
 	$(call say,SO)
-	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
+	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -llzma -lmd -lm
 
 # The text in front of generated C, carried inside the plugin as strings, a line each.
 PRELUDE := sdk/include/gantry/scalar.h plugins/backends/cpu/elementwise.h plugins/backends/cpu/prelude.h

@@ -15,6 +15,7 @@ typedef struct abi_app { /* one application of a network */
   uint32_t flags;
   const gantry_named *fed;
   uint32_t n_fed;
+  uint8_t is_part;          /* rows of another application: no stream is named after it */
   VEC(abi_tap) taps;
 } abi_app;
 typedef struct abi_keep { const char *name; ir_id id; uint32_t how; } abi_keep;
@@ -46,6 +47,10 @@ struct abi_builder {
   uint32_t app;             /* current application, 0 = none */
   uint32_t net;             /* role that new states follow */
   uint32_t flags;           /* of the current application */
+  uint8_t sampling;         /* drawn inputs are for looking at, not for training: no noise on them */
+  uint8_t truncate_clips;   /* values beyond `truncate` are moved to it; else they are drawn again */
+  double truncate;          /* normal inputs stay within +- this; 0 = no limit */
+  ir_id labels;             /* i32 [n]: fed to networks whose applier fed none; 0 = drawn from the data */
   ir_id images;             /* f32 scalar: real images D has seen */
   ir_id clock;              /* i64 scalar: a count of images that lies within the current step; schedules read it */
 };
@@ -78,10 +83,19 @@ ir_id abi_counter_f32(abi_builder *b, const char *name);
 /* Networks. */
 gantry_call abi_apply(abi_builder *b, uint32_t role, const gantry_named *in, uint32_t n, uint32_t flags);
 ir_id abi_out(abi_builder *b, gantry_call call, const char *tap);
+int abi_has_tap(const abi_builder *b, gantry_call call, const char *tap);
+/* Rows first .. first+n-1 of an application's batch of `of`, as an application of their own: taps cut in proportion along their first axis. */
+gantry_call abi_part(abi_builder *b, gantry_call call, int64_t first, int64_t n, int64_t of);
+/* Images [n,..,c] as a network with pack m sees them, [n/m,..,m c]: m consecutive ones joined along the channels. */
+ir_id abi_pack(abi_builder *b, ir_id x, int64_t m);
+int abi_draws_uniform(abi_builder *b, uint32_t role, const char *input); /* whether that random input is uniform in this run */
 ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n);
 uint32_t abi_params(abi_builder *b, uint32_t role, ir_id *dst, const abi_state **which, uint32_t cap);
-/* One optimizer update of the bindings of a network. st NULL: no gradient or after hooks (lookahead). grads_out may be NULL, else one
+/* One optimizer update of the bindings of a network, both parts of it. st NULL: no gradient or after hooks (lookahead). grads_out may be NULL, else one
  * per parameter as given to the optimizer. */
+gantry_status abi_gradients(abi_builder *b, uint32_t role, ir_id loss, ir_id *grads); /* one per parameter, as abi_params lists them */
+/* The rest of an update, from gradients; what the gradient hooks made of them is put in their place. */
+gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *grads, const gantry_step *st, double lazy);
 gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, double lazy, ir_id *grads_out);
 
 /* Tables, one file each. */

@@ -26,35 +26,42 @@ static gantry_status after_hooks(abi_builder *b, uint32_t role, const gantry_ste
   return GANTRY_OK;
 }
 
-gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, double lazy, ir_id *grads_out) {
+gantry_status abi_gradients(abi_builder *b, uint32_t role, ir_id loss, ir_id *grads) {
+  if (b->err.code || b->g->err.code) return b->err.code ? b->err.code : b->g->err.code;
+  if (!loss) return err_set(&b->err, GANTRY_E_INVALID, "update: there is no loss");
+  uint32_t n = abi_params(b, role, NULL, NULL, 0);
+  ir_id *w = ARENA_ARRAY(b->mem, ir_id, n);
+  abi_params(b, role, w, NULL, n);
+  return ad_grad(b->g, loss, 0, w, n, grads);
+}
+
+gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gantry_step *st, double lazy) {
   if (b->err.code || b->g->err.code) return b->err.code ? b->err.code : b->g->err.code;
   const abi_net *net = abi_world_net(b->world, role);
   if (!net || !net->optim.plugin) return err_set(&b->err, GANTRY_E_INVALID, "update: that network has no optimizer in this run");
-  if (!loss) return err_set(&b->err, GANTRY_E_INVALID, "update: there is no loss");
   uint32_t n = abi_params(b, role, NULL, NULL, 0);
-  ir_id *w = ARENA_ARRAY(b->mem, ir_id, n), *g = ARENA_ARRAY(b->mem, ir_id, n);
+  ir_id *w = ARENA_ARRAY(b->mem, ir_id, n);
   const abi_state **which = ARENA_ARRAY(b->mem, const abi_state *, n);
   gantry_t *grads = ARENA_ARRAY(b->mem, gantry_t, n);
   abi_params(b, role, w, which, n);
-  TRY(ad_grad(b->g, loss, 0, w, n, g));
-  for (uint32_t k = 0; k < n; k++) grads[k] = abi_t(g[k]);
-  if (st) TRY(gradient_hooks(b, role, st, grads, n));
-  ir_id count = ir_add(b->g, abi_counter(b, arena_fmt(b->mem, "%s.updates", net->scope)), ir_const(b->g, GANTRY_I64, 1));
-  gantry_optim_in in = {.struct_size = sizeof in, .net = role, .count = abi_t(ir_cast(b->g, count, GANTRY_F32)), .lazy = lazy};
-  /* New values are bound after all of them are built: an optimizer sees the weights of before. states may move while slots are declared. */
-  gantry_t *fresh = ARENA_ARRAY(b->mem, gantry_t, n);
+  /* copies: the list of states may move while hooks and optimizer declare theirs */
   const char **names = ARENA_ARRAY(b->mem, const char *, n);
   abi_state *copies = ARENA_ARRAY(b->mem, abi_state, n);
   for (uint32_t k = 0; k < n; k++) {
     copies[k] = *which[k];
     names[k] = copies[k].name;
+    grads[k] = abi_t(given[k]);
   }
+  if (st) TRY(gradient_hooks(b, role, st, grads, n));
+  ir_id count = ir_add(b->g, abi_counter(b, arena_fmt(b->mem, "%s.updates", net->scope)), ir_const(b->g, GANTRY_I64, 1));
+  gantry_optim_in in = {.struct_size = sizeof in, .net = role, .count = abi_t(ir_cast(b->g, count, GANTRY_F32)), .lazy = lazy};
+  gantry_t *fresh = ARENA_ARRAY(b->mem, gantry_t, n); /* bound after all of them are built: an optimizer sees the weights of before */
   const gantry_optim *optim = net->optim.plugin->iface;
   for (uint32_t k = 0; k < n; k++) {
     in.name = names[k];
     in.weight = abi_t(w[k]);
     in.grad = grads[k];
-    if (grads_out) grads_out[k] = grads[k].id;
+    given[k] = grads[k].id;
     abi_frame f = abi_enter(b, &net->optim, arena_fmt(b->mem, "optim/%s", names[k]), NULL);
     TRY(abi_leave(b, f, optim->update(&b->cx, &in, &fresh[k]), "update"));
     if (st) TRY(after_hooks(b, role, st, &copies[k], &fresh[k]));
@@ -65,4 +72,12 @@ gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry
   }
   abi_bind(b, arena_fmt(b->mem, "counter/%s.updates", net->scope), count);
   return b->err.code;
+}
+
+gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, double lazy, ir_id *grads_out) {
+  ir_id *g = grads_out ? grads_out : ARENA_ARRAY(b->mem, ir_id, abi_params(b, role, NULL, NULL, 0));
+  const abi_net *net = abi_world_net(b->world, role);
+  if (!net || !net->optim.plugin) return err_set(&b->err, GANTRY_E_INVALID, "update: that network has no optimizer in this run");
+  TRY(abi_gradients(b, role, loss, g));
+  return abi_descend(b, role, g, st, lazy);
 }

@@ -27,7 +27,11 @@ typedef struct abi_net {
   abi_element arch, optim;
   uint32_t index;      /* of the network in the arch's nets */
   gantry_build shape;  /* sizes of the data; batch, images and flags are filled per application */
+  int64_t pack;        /* images that apply() joins to one before this network sees them; 0 and 1: none */
   uint8_t has_ema;
+  uint8_t uses_label;  /* its output depends on the label it is fed; found out by the method */
+  const char *latent;  /* distribution of its random inputs where it is not the arch's own: "normal", "uniform", or NULL */
+  double latent_noise; /* standard deviation of normal noise added to them while training */
 } abi_net;
 
 typedef struct abi_regularizer {
@@ -63,6 +67,10 @@ typedef struct abi_world {
   const char *const *provided; /* arrays of the data set: names in `inputs` with the prefix "data/" */
   /* Multiplier of a scheduled leaf ("g.optim.lr") as a graph over counters, or 0; schedules are the method's business. */
   ir_id (*schedule)(void *user, abi_builder *b, const char *leaf);
+  /* What the data set gives to networks; NULL without one. Labels i32 [n] drawn from the data's, 0 if it has none; the first n samples ("image")
+   * or labels ("label") of the first epoch, which are the same in every program. */
+  ir_id (*draw_labels)(void *user, abi_builder *b, int64_t n);
+  ir_id (*reference)(void *user, abi_builder *b, const char *what, int64_t n);
   void *user;
   const abi_builder *building; /* whose callback runs now, or NULL: told when a plugin crashes */
 } abi_world;

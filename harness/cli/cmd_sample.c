@@ -41,6 +41,8 @@ static gantry_status draw(train_run *r, const request *q, const char *dir, err *
   if (st) return st;
   uint32_t weights = q->ema || (r->cfg->g.ema && !q->raw) ? GANTRY_EMA : 0;
   eval_init(&c, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, q->has_seed ? (uint64_t)q->seed : r->seed);
+  c.truncate = r->cfg->truncate;
+  c.truncate_clips = r->cfg->truncate_clips;
   if (q->has_seed) { /* other latents than the run's own */
     uint32_t words[2] = {(uint32_t)q->seed, (uint32_t)((uint64_t)q->seed >> 32)};
     st = exec_write(r->session, "seed", words, sizeof words, e);

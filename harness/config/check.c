@@ -135,8 +135,31 @@ static void warn_unbounded(resolver *rs) {
     VEC_PUSH(rs->warnings, arena_fmt(rs->a, "loss %s needs a bounded critic, and nothing in some cell bounds D: add a gradient penalty, spectral norm or weight clipping", rs->r->loss.name));
 }
 
+static const abi_value *param_of(const chosen *c, const char *key) {
+  int k = abi_param_find(c->desc, key);
+  return k < 0 ? NULL : &c->el->values[k];
+}
+
+/* Batch norm in D couples the samples whose gradients a penalty takes one by one (Gulrajani et al. 2017, section 4). */
+static gantry_status check_penalties(resolver *rs) {
+  const abi_value *norm = NULL;
+  for (uint32_t k = 0; k < rs->plugins.n; k++)
+    if (rs->plugins.p[k].el == &rs->r->d.arch) norm = param_of(&rs->plugins.p[k], "norm");
+  if (!norm || !norm->s || strcmp(norm->s, "batch")) return GANTRY_OK;
+  for (uint32_t k = 0; k < rs->plugins.n; k++) {
+    const chosen *c = &rs->plugins.p[k];
+    if (c->desc->kind != GANTRY_KIND_REGULARIZER || !(((const gantry_regularizer *)c->desc->iface)->flags & GANTRY_REG_PER_SAMPLE)) continue;
+    if (c->el->force || (c->el->of && !(c->el->of >> GANTRY_D & 1))) continue;
+    return layers_fail(&rs->from, c->el->path, AT_KEY, rs->e,
+                       "%s (%s) takes D's gradient sample by sample, and batch norm in D couples the samples: set d.arch.norm to \"layer\", \"instance\", \"virtual\" or \"none\", or say \"force\": true here",
+                       c->el->path, c->desc->name);
+  }
+  return GANTRY_OK;
+}
+
 gantry_status resolve_check(resolver *rs) {
   for (uint32_t k = 0; k < rs->plugins.n; k++) TRY(check_needs(rs, &rs->plugins.p[k]));
+  TRY(check_penalties(rs));
   warn_unbounded(rs);
   return GANTRY_OK;
 }

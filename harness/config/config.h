@@ -17,10 +17,13 @@ typedef struct cfg_element { /* {"name": plugin, parameters..., reserved words} 
   const abi_value *values;   /* by the plugin's own index */
   int64_t order;
   cfg_duration every;        /* CFG_NEVER = not given */
+  uint8_t force;             /* regularizers: the user insists on a combination that is refused for a reason */
 } cfg_element;
 
 typedef struct cfg_net {
   cfg_element arch, optim;
+  const char *latent;        /* G only: distribution of z, "normal" or "uniform"; NULL = the arch's own */
+  double latent_noise;       /* G only: standard deviation of noise added to z while training */
   uint8_t ema;               /* G only */
   cfg_duration ema_half_life;
   double ema_decay, ema_ramp_up; /* decay per step used if half_life is not given (CFG_NEVER) */
@@ -56,12 +59,17 @@ typedef struct cfg_run {
   const cfg_schedule *schedules;
   uint32_t n_schedules;
   int64_t batch, d_steps, g_steps, threads;
+  int64_t accumulate;         /* parts of a batch whose gradients are added up before each update; 1 = none */
+  int64_t pack;               /* d.pack: images that D judges together; 1 = none */
+  uint8_t joint;              /* d.batches joint: D sees real and fake in one application */
   uint8_t simultaneous;
   const char *precision;      /* "f32" */
   cfg_duration length;
   const cfg_metric *metrics;
   uint32_t n_metrics;
   int64_t grid_rows, grid_cols, interpolations, checkpoint_keep;
+  double truncate;            /* samples: z stays within +- this; 0 = no limit */
+  uint8_t truncate_clips;     /* values outside are moved to it, not drawn again */
   cfg_duration sample_every, checkpoint_every, log_every;
   const char *checkpoint_best; /* metric id or NULL */
   const char *json;            /* resolved and canonical: sorted keys, every default; reads back to the same run */

@@ -163,6 +163,10 @@ gantry_status read_element(resolver *rs, json_t *v, const char *path, const char
   if (allowed(extra, "on") && (st = read_bool(rs, v, path, "on", 1, &on))) goto done;
   if (allowed(extra, "of") && (st = read_of(rs, v, path, el, made))) goto done;
   if (allowed(extra, "order") && (st = read_int(rs, v, json_object_get(v, "order") ? made : NULL, path, "order", 0, -1000000, 1000000, &el->order))) goto done;
+  int force = 0;
+  if (allowed(extra, "force") && (st = read_bool(rs, v, path, "force", 0, &force))) goto done;
+  el->force = (uint8_t)force;
+  if (force) json_object_set_new(made, "force", json_true());
   if (allowed(extra, "every")) st = read_duration(rs, v, made, path, "every", (cfg_duration){CFG_NEVER, 0}, &el->every);
 done:
   if (!st && on) *out = made;

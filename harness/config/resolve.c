@@ -65,7 +65,7 @@ static gantry_status resolve_ema(resolver *rs, const json_t *g, json_t *out, cfg
     goto done;
   }
   if (net->ema_half_life.unit == CFG_NEVER && (st = read_num(rs, v, made, "g.ema", "decay", 0, 0, 1, &net->ema_decay))) goto done;
-  st = read_num(rs, v, made, "g.ema", "ramp_up", 0, 0, 1e6, &net->ema_ramp_up);
+  st = read_num(rs, v, made, "g.ema", "ramp_up", net->ema_half_life.unit == CFG_NEVER ? 0 : 0.05, 0, 1e6, &net->ema_ramp_up);
   net->ema = (uint8_t)on;
 done:
   if (!st && on) json_object_set(out, "ema", made);
@@ -73,15 +73,42 @@ done:
   return st;
 }
 
+/* "latent": {"distribution": ..., "noise": ...} of G. */
+static gantry_status resolve_latent(resolver *rs, const json_t *g, json_t *out, cfg_net *net) {
+  static const char *const known[] = {"distribution", "noise", NULL}, *const distributions[] = {"auto", "normal", "uniform", NULL};
+  json_t *v, *made;
+  const char *how;
+  TRY(read_object(rs, g, "g", "latent", known, &v));
+  if (!v) return GANTRY_OK;
+  json_object_set_new(out, "latent", made = json_object());
+  TRY(read_word(rs, v, made, "g.latent", "distribution", "auto", distributions, &how));
+  TRY(read_num(rs, v, made, "g.latent", "noise", 0, 0, 1e6, &net->latent_noise));
+  if (strcmp(how, "auto")) net->latent = how;
+  return GANTRY_OK;
+}
+
+/* How D sees a batch: "pack" and "batches". */
+static gantry_status resolve_views(resolver *rs, const json_t *d, json_t *out) {
+  static const char *const batches[] = {"separate", "joint", NULL};
+  const char *how;
+  TRY(read_int(rs, d, out, "d", "pack", 1, 1, 1024, &rs->r->pack));
+  TRY(read_word(rs, d, out, "d", "batches", "separate", batches, &how));
+  rs->r->joint = !strcmp(how, "joint");
+  return GANTRY_OK;
+}
+
 static gantry_status resolve_net(resolver *rs, json_t *out, const char *key, cfg_net *net) {
-  static const char *const known_g[] = {"arch", "optim", "ema", NULL}, *const known_d[] = {"arch", "optim", NULL};
+  static const char *const known_g[] = {"arch", "optim", "ema", "latent", NULL}, *const known_d[] = {"arch", "optim", "pack", "batches", NULL}, *const known_net[] = {"arch", "optim", NULL};
   json_t *v, *made = json_object(), *ignored;
   json_object_set_new(out, key, made);
-  TRY(read_object(rs, rs->cfg, "", key, *key == 'g' ? known_g : known_d, &v));
+  TRY(read_object(rs, rs->cfg, "", key, *key == 'g' ? known_g : *key == 'd' ? known_d : known_net, &v));
   if (!v) return layers_fail(&rs->from, key, AT_KEY, rs->e, "\"%s\" is missing: {\"arch\": {\"name\": ...}, \"optim\": {...}}", key);
   TRY(required(rs, v, made, key, "arch", GANTRY_KIND_ARCH, NULL, nothing, &net->arch, &ignored));
   TRY(required(rs, v, made, key, "optim", GANTRY_KIND_OPTIM, "adam", nothing, &net->optim, &ignored));
-  return *key == 'g' ? resolve_ema(rs, v, made, net) : GANTRY_OK;
+  if (*key == 'd') return resolve_views(rs, v, made);
+  if (*key != 'g') return GANTRY_OK;
+  TRY(resolve_latent(rs, v, made, net));
+  return resolve_ema(rs, v, made, net);
 }
 
 static int by_order(const void *a, const void *b) {
@@ -98,7 +125,7 @@ static gantry_status check_id(resolver *rs, const char *path, const char *id) {
 }
 
 static gantry_status resolve_regularizers(resolver *rs, json_t *out) {
-  static const char *const extra[] = {"on", "of", "every", "order", NULL};
+  static const char *const extra[] = {"on", "of", "every", "order", "force", NULL};
   json_t *v, *x, *made, *all;
   const char *const *keys;
   TRY(read_object(rs, rs->cfg, "", "regularizers", NULL, &v));
@@ -176,7 +203,7 @@ static gantry_status resolve_metrics(resolver *rs, json_t *out) {
 }
 
 static gantry_status resolve_train(resolver *rs, json_t *out) {
-  static const char *const known[] = {"batch", "d_steps", "g_steps", "updates", "length", "precision", "threads", NULL};
+  static const char *const known[] = {"batch", "d_steps", "g_steps", "accumulate", "updates", "length", "precision", "threads", NULL};
   static const char *const updates[] = {"alternating", "simultaneous", NULL}, *const precisions[] = {"f32", "bf16", NULL};
   json_t *v, *made = json_object();
   cfg_run *r = rs->r;
@@ -186,6 +213,7 @@ static gantry_status resolve_train(resolver *rs, json_t *out) {
   TRY(read_int(rs, v, made, "train", "batch", 64, 1, 1 << 20, &r->batch));
   TRY(read_int(rs, v, made, "train", "d_steps", 1, 1, 10000, &r->d_steps));
   TRY(read_int(rs, v, made, "train", "g_steps", 1, 1, 10000, &r->g_steps));
+  TRY(read_int(rs, v, made, "train", "accumulate", 1, 1, 10000, &r->accumulate));
   TRY(read_int(rs, v, made, "train", "threads", 1, 1, 1024, &r->threads));
   TRY(read_word(rs, v, made, "train", "updates", "alternating", updates, &how));
   TRY(read_word(rs, v, made, "train", "precision", "f32", precisions, &r->precision));
@@ -194,11 +222,17 @@ static gantry_status resolve_train(resolver *rs, json_t *out) {
   if (r->length.unit == CFG_NEVER) return layers_fail(&rs->from, "train", AT_KEY, rs->e, "train.length is missing: how long a run is, as in {\"steps\": 20000} or {\"kimg\": 1000}");
   if (r->length.unit == CFG_END || r->length.unit == CFG_FRACTION) return layers_fail(&rs->from, "train.length", AT_VALUE, rs->e, "train.length must be in steps, images, kimg or epochs");
   if (r->simultaneous && (r->d_steps != 1 || r->g_steps != 1)) return layers_fail(&rs->from, "train.updates", AT_VALUE, rs->e, "train.updates \"simultaneous\" updates both networks once a step: d_steps and g_steps must be 1");
+  if (r->simultaneous && r->accumulate != 1) return layers_fail(&rs->from, "train.accumulate", AT_VALUE, rs->e, "train.accumulate needs alternating updates: with \"simultaneous\" both networks are updated in one program");
+  if (r->accumulate != 1 && strcmp(r->method, "gan")) return layers_fail(&rs->from, "train.accumulate", AT_VALUE, rs->e, "train.accumulate is for GANs: a classifier's batch is one part");
+  if (r->batch % r->accumulate) return layers_fail(&rs->from, "train.accumulate", AT_VALUE, rs->e, "train.batch (%lld) must be a multiple of train.accumulate (%lld)", (long long)r->batch, (long long)r->accumulate);
+  if (r->pack > 1 && r->batch / r->accumulate % r->pack)
+    return layers_fail(&rs->from, "d.pack", AT_VALUE, rs->e, "D sees batches of %lld images: that must be a multiple of d.pack (%lld)", (long long)(r->batch / r->accumulate), (long long)r->pack);
   return GANTRY_OK;
 }
 
 static gantry_status resolve_outputs(resolver *rs, json_t *out) {
-  static const char *const known_s[] = {"grid", "interpolations", "every", NULL}, *const known_c[] = {"every", "keep", "best", NULL}, *const known_l[] = {"every", NULL};
+  static const char *const methods[] = {"resample", "clip", NULL}, *const known_t[] = {"at", "method", NULL};
+  static const char *const known_s[] = {"grid", "interpolations", "every", "truncation", NULL}, *const known_c[] = {"every", "keep", "best", NULL}, *const known_l[] = {"every", NULL};
   json_t *v, *made;
   cfg_run *r = rs->r;
   json_object_set_new(out, "samples", made = json_object());
@@ -213,6 +247,15 @@ static gantry_status resolve_outputs(resolver *rs, json_t *out) {
   }
   json_object_set_new(made, "grid", json_pack("[I,I]", (json_int_t)r->grid_rows, (json_int_t)r->grid_cols));
   TRY(read_int(rs, v, made, "samples", "interpolations", 0, 0, 1000, &r->interpolations));
+  json_t *t, *cut;
+  TRY(read_object(rs, v, "samples", "truncation", known_t, &t));
+  if (t) {
+    const char *how;
+    json_object_set_new(made, "truncation", cut = json_object());
+    TRY(read_num(rs, t, cut, "samples.truncation", "at", 2, 1e-3, 100, &r->truncate));
+    TRY(read_word(rs, t, cut, "samples.truncation", "method", "resample", methods, &how));
+    r->truncate_clips = !strcmp(how, "clip");
+  }
   TRY(read_duration(rs, v, made, "samples", "every", (cfg_duration){CFG_FRACTION, 0.25}, &r->sample_every));
   json_object_set_new(out, "checkpoints", made = json_object());
   TRY(read_object(rs, rs->cfg, "", "checkpoints", known_c, &v));

@@ -73,7 +73,7 @@ static json_t *element(abi_registry *reg, uint32_t kind, extra_fn *extra) {
 }
 
 static json_t *reg_extra(void) {
-  json_t *o = json_pack("{s:o, s:o, s:o}", "on", typed("boolean"), "order", typed("integer"), "every", ref("duration"));
+  json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "on", typed("boolean"), "order", typed("integer"), "every", ref("duration"), "force", typed("boolean"));
   put(o, "of", json_pack("{s:[{s:[s,s]},{s:s,s:{s:[s,s]}}]}", "anyOf", "enum", "g", "d", "type", "array", "items", "enum", "g", "d"));
   return o;
 }
@@ -112,12 +112,15 @@ static json_t *base_schema(abi_registry *reg) {
   put(g, "ema", closed(ema));
   put(d, "arch", ref("arch"));
   put(d, "optim", ref("optim"));
+  put(g, "latent", closed(json_pack("{s:{s:[s,s,s]}, s:o}", "distribution", "enum", "auto", "normal", "uniform", "noise", typed("number"))));
+  put(d, "pack", json_pack("{s:s, s:i}", "type", "integer", "minimum", 1));
+  put(d, "batches", json_pack("{s:[s,s]}", "enum", "separate", "joint"));
   put(p, "g", closed(g));
   put(p, "d", closed(d));
   put(p, "loss", element(reg, GANTRY_KIND_LOSS, NULL));
   put(p, "regularizers", map_of(element(reg, GANTRY_KIND_REGULARIZER, reg_extra)));
   put(p, "metrics", map_of(element(reg, GANTRY_KIND_METRIC, metric_extra)));
-  static const char *const times[] = {"start", "end", "warmup", "every"}, *const counts[] = {"batch", "d_steps", "g_steps", "threads"};
+  static const char *const times[] = {"start", "end", "warmup", "every"}, *const counts[] = {"batch", "d_steps", "g_steps", "accumulate", "threads"};
   for (int k = 0; k < 4; k++) put(schedule, times[k], ref("duration"));
   put(schedule, "of", json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string"));
   put(schedule, "on", typed("boolean"));
@@ -125,13 +128,14 @@ static json_t *base_schema(abi_registry *reg) {
   put(schedule, "to", typed("number"));
   put(schedule, "factor", typed("number"));
   put(p, "schedules", map_of(closed(schedule)));
-  for (int k = 0; k < 4; k++) put(train, counts[k], json_pack("{s:s, s:i}", "type", "integer", "minimum", 1));
+  for (int k = 0; k < 5; k++) put(train, counts[k], json_pack("{s:s, s:i}", "type", "integer", "minimum", 1));
   put(train, "updates", json_pack("{s:[s,s]}", "enum", "alternating", "simultaneous"));
   put(train, "precision", json_pack("{s:[s,s]}", "enum", "f32", "bf16"));
   put(train, "length", ref("duration"));
   put(p, "train", closed(train));
   put(samples, "grid", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "integer", "minItems", 2, "maxItems", 2));
   put(samples, "interpolations", typed("integer"));
+  put(samples, "truncation", closed(json_pack("{s:o, s:{s:[s,s]}}", "at", typed("number"), "method", "enum", "resample", "clip")));
   put(samples, "every", ref("duration"));
   put(p, "samples", closed(samples));
   put(checkpoints, "every", ref("duration"));

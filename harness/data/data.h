@@ -34,6 +34,12 @@ gantry_status data_upload(const data_set *d, exec_session *s, const char *name, 
 
 /* Graphs. n samples for position `first` (i64 scalar, images drawn so far) of the endless stream of epochs: [n,...] f32 in range. */
 ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id first, int64_t n, ir_id *indices);
+/* The same without reading the samples: their i64 indices. */
+ir_id data_indices(abi_builder *b, const data_set *d, ir_id first, int64_t n);
+/* i32 labels [n] of samples drawn at random with replacement; 0 if there are none. */
+ir_id data_draw_labels(abi_builder *b, const data_set *d, const char *name, int64_t n);
+/* The samples ("image") or labels ("label") at n places spread evenly over the set: equal in every program, whatever the seed. */
+ir_id data_reference(abi_builder *b, const data_set *d, const char *name, const char *what, int64_t n);
 /* The i32 labels of samples at i64 indices [n]. */
 ir_id data_labels(abi_builder *b, const data_set *d, const char *name, ir_id indices);
 /* The samples at i64 indices [n]; out of range reads zeros before mapping. */

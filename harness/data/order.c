@@ -20,7 +20,7 @@ static gantry_t mix(gantry_ctx *cx, gantry_t x) {
   return gan_xor(cx, x, gan_shr(cx, x, word(cx, 16)));
 }
 
-ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id first, int64_t n, ir_id *indices) {
+ir_id data_indices(abi_builder *b, const data_set *d, ir_id first, int64_t n) {
   gantry_ctx *cx = &b->cx;
   static const int64_t two = 2;
   abi_input in = {.name = "seed", .dtype = GANTRY_U32, .rank = 1, .dims = {2}};
@@ -39,6 +39,27 @@ ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id firs
     gantry_t bit = gan_and(cx, mix(cx, gan_xor(cx, larger, mix(cx, gan_add(cx, round, word(cx, 0x85ebca6b))))), word(cx, 1));
     x = gan_where(cx, gan_eq(cx, bit, word(cx, 1)), partner, x);
   }
-  if (indices) *indices = x.id;
-  return data_gather(b, d, name, x.id);
+  return x.id;
+}
+
+ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id first, int64_t n, ir_id *indices) {
+  ir_id x = data_indices(b, d, first, n);
+  if (indices) *indices = x;
+  return data_gather(b, d, name, x);
+}
+
+ir_id data_draw_labels(abi_builder *b, const data_set *d, const char *name, int64_t n) {
+  gantry_ctx *cx = &b->cx;
+  if (!d->labels) return 0;
+  abi_frame f = abi_enter(b, NULL, "draw/label", NULL);
+  gantry_t at = gan_mod(cx, gan_cast(cx, gan_bits(cx, 1, &n), GANTRY_I64), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)d->count));
+  abi_leave(b, f, GANTRY_OK, "labels");
+  return data_labels(b, d, name, at.id);
+}
+
+ir_id data_reference(abi_builder *b, const data_set *d, const char *name, const char *what, int64_t n) {
+  gantry_ctx *cx = &b->cx;
+  gantry_t i = gan_iota(cx, GANTRY_I64, 1, &n, 0), at = gan_div(cx, gan_mul(cx, i, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)d->count)), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)n));
+  if (!strcmp(what, "label")) return d->labels ? data_labels(b, d, name, at.id) : 0;
+  return data_gather(b, d, name, at.id);
 }

@@ -20,6 +20,8 @@ typedef struct eval_context {
   const data_set *train;    /* already uploaded as "train" */
   const double *range;
   uint64_t seed;
+  double truncate;          /* of samples and interpolations, not of metrics; 0 = none: see abi_builder */
+  uint8_t truncate_clips;
   arena *mem;
   VEC(eval_cached) programs;
   VEC(eval_set) sets;
@@ -37,8 +39,11 @@ exec_program *eval_compile(eval_context *c, abi_builder *b, err *e);
 exec_program *eval_cached_program(const eval_context *c, const char *name); /* NULL if not compiled yet */
 
 /* weights: GANTRY_EMA or 0. A PNG of rows x cols samples, enlarged to a comfortable size; points in the plane become a scatter plot over
- * real ones. interpolate: each row goes from one latent to another along a great circle. */
+ * real ones. A conditional G draws one row per class (up to 64 classes; then row r shows class r mod classes), the same latents in every row.
+ * interpolate: each row goes from one latent to another: on the great circle between them where they are normal (slerp: White 2016,
+ * arXiv:1609.04468), on a straight line where uniform. */
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e);
+gantry_t eval_class_of(gantry_ctx *cx, gantry_t index, int64_t classes); /* i32: i64 index mod classes */
 /* 0..255 as 8-bit files have them, back in the data's range: what both real and generated images are before a metric sees them. */
 gantry_t eval_quantize(abi_builder *b, gantry_t images, const data_set *d);
 

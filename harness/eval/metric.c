@@ -88,13 +88,19 @@ static const char *device_name(const eval_context *c, const data_set *d) {
   return "train";
 }
 
+/* A conditional G is asked for its classes in turn: sample i is of class i mod classes. */
+static int conditional(const eval_context *c) {
+  const abi_net *g = abi_world_net(c->world, GANTRY_G);
+  return g && g->uses_label;
+}
+
 /* One batch of a set's images; row is the i64 index of its first sample. */
-static gantry_t batch_images(metric_run *m, abi_builder *b, uint32_t set, const data_set *real, gantry_t index) {
+static gantry_t batch_images(metric_run *m, abi_builder *b, uint32_t set, const data_set *real, gantry_t index, const gantry_t *label) {
   if (set != GANTRY_FAKE || m->q->fake_split) {
     return abi_t(data_gather(b, real, device_name(m->c, real), index.id));
   }
-  gantry_named z = {"z", abi_t(abi_draw_input(b, GANTRY_G, "z", BATCH)), 0};
-  gantry_call g = z.t.id ? abi_apply(b, GANTRY_G, &z, 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | m->q->weights) : (gantry_call){0};
+  gantry_named z[2] = {{"z", abi_t(abi_draw_input(b, GANTRY_G, "z", BATCH)), 0}, {"label", *label, 0}};
+  gantry_call g = z[0].t.id ? abi_apply(b, GANTRY_G, z, label->id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | m->q->weights) : (gantry_call){0};
   return eval_quantize(b, abi_t(abi_out(b, g, "image")), m->c->train);
 }
 
@@ -112,10 +118,12 @@ static exec_program *pass_program(metric_run *m, uint32_t k, const gantry_pass *
   gantry_t index = gan_add(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), row);
   gantry_batch batch = {.struct_size = sizeof batch, .set = pass->set, .index = index, .n = BATCH, .set_size = m->size[pass->set]};
   batch.valid = gan_f32(cx, gan_lt(cx, index, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)m->size[pass->set])));
+  b->sampling = 1;
+  if (!pass->rows && pass->set == GANTRY_FAKE && !m->q->fake_split && conditional(m->c)) batch.label = eval_class_of(cx, index, abi_world_net(m->c->world, GANTRY_G)->shape.classes);
   if (pass->rows)
     batch.x = gan_gather(cx, abi_t(kept_input(b, pass->set, pass->rows)), index, 0, 0);
   else if (pass->set != GANTRY_DRAWS)
-    batch.x = batch_images(m, b, pass->set, real, index);
+    batch.x = batch_images(m, b, pass->set, real, index, &batch.label);
   if (!pass->rows && real && real->labels && pass->set != GANTRY_FAKE) batch.label = abi_t(data_labels(b, real, device_name(m->c, real), index.id));
   abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
   abi_leave(b, f, m->iface->pass(cx, k, &batch), "pass");
@@ -240,6 +248,7 @@ static const char *protocol(metric_run *m, const data_set *real) {
   }
   if (m->q->features) buf_printf(&t, " features=%s", m->q->features);
   if (m->size[GANTRY_FAKE]) buf_printf(&t, " fake=%lld", (long long)m->size[GANTRY_FAKE]);
+  if (m->size[GANTRY_FAKE] && conditional(m->c) && !m->q->fake_split) buf_puts(&t, " labels=in-turn");
   if (real) buf_printf(&t, " real=%s[%lld]:%.12s", real->split, (long long)real->count, real->sha256);
   const char *s = arena_str(m->c->mem, t.p);
   buf_free(&t);

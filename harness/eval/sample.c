@@ -44,35 +44,83 @@ gantry_t eval_quantize(abi_builder *b, gantry_t x, const data_set *d) {
   return gan_add_k(&b->cx, gan_mul_k(&b->cx, levels(b, x, d), (d->hi - d->lo) / 255.0), d->lo);
 }
 
-/* Latents of rows x cols samples: each row from a to b along cos(t) a + sin(t) b, t = 0 .. pi/2, which keeps a normal z normal. */
-static ir_id row_latents(abi_builder *b, int64_t rows, int64_t cols) {
-  gantry_ctx *cx = &b->cx;
-  static const int64_t first_and_rest[] = {0, 2, 3, 4, 5, 6, 7}, second[] = {1};
+static const int64_t first_and_rest[] = {0, 2, 3, 4, 5, 6, 7}, second_and_rest[] = {1, 2, 3, 4, 5, 6, 7};
+
+/* [rows] or [rows,..] or [cols,..] as [rows,cols,..] of z's shape. */
+static gantry_t spread(gantry_ctx *cx, gantry_t x, gantry_t z, int64_t rows, int64_t cols, const int64_t *axes) {
   int64_t d[GANTRY_MAX_RANK], wide[GANTRY_MAX_RANK];
-  gantry_t from = abi_t(abi_draw_input(b, GANTRY_G, "z", rows)), to = abi_t(abi_draw_input(b, GANTRY_G, "z", rows));
-  uint32_t r = gan_shape(cx, from, d);
-  if (!r || r >= GANTRY_MAX_RANK) return 0;
+  uint32_t r = gan_shape(cx, z, d);
   wide[0] = rows;
   wide[1] = cols;
   for (uint32_t k = 1; k < r; k++) wide[k + 1] = d[k];
-  gantry_t t = gan_mul_k(cx, gan_iota(cx, GANTRY_F32, 1, &cols, 0), cols > 1 ? 1.5707963267948966 / (double)(cols - 1) : 0);
-  gantry_t x = gan_add(cx, gan_mul(cx, gan_broadcast(cx, from, r + 1, wide, first_and_rest), gan_broadcast(cx, gan_cos(cx, t), r + 1, wide, second)),
-                       gan_mul(cx, gan_broadcast(cx, to, r + 1, wide, first_and_rest), gan_broadcast(cx, gan_sin(cx, t), r + 1, wide, second)));
+  return gan_broadcast(cx, x, r + 1, wide, axes);
+}
+
+/* Weights of both ends at cols places, [rows,cols]: slerp's sin((1-t) w) / sin w and sin(t w) / sin w, w the angle between the ends; linear
+ * where they lie on one line through 0, and for uniform latents. */
+static void path_weights(gantry_ctx *cx, gantry_t from, gantry_t to, int64_t rows, int64_t cols, int linear, gantry_t out[2]) {
+  static const int64_t row[] = {0}, col[] = {1};
+  int64_t d[2] = {rows, cols};
+  gantry_t t = gan_broadcast(cx, gan_mul_k(cx, gan_iota(cx, GANTRY_F32, 1, &cols, 0), cols > 1 ? 1.0 / (double)(cols - 1) : 0), 2, d, col), rest = gan_add_k(cx, gan_neg(cx, t), 1);
+  out[0] = rest;
+  out[1] = t;
+  if (linear) return;
+  gantry_t a = gan_flatten(cx, from), b = gan_flatten(cx, to), length = gan_sqrt(cx, gan_mul(cx, gan_row_sum(cx, gan_square(cx, a)), gan_row_sum(cx, gan_square(cx, b))));
+  gantry_t cosine = gan_div(cx, gan_row_sum(cx, gan_mul(cx, a, b)), gan_max(cx, length, gan_const(cx, 1e-30)));
+  cosine = gan_max(cx, gan_const(cx, -1), gan_min(cx, gan_const(cx, 1), cosine));
+  gantry_t sine = gan_sqrt(cx, gan_mul(cx, gan_add_k(cx, cosine, 1), gan_add_k(cx, gan_neg(cx, cosine), 1)));
+  gantry_t angle = gan_broadcast(cx, gan_atan2(cx, sine, cosine), 2, d, row), s = gan_broadcast(cx, sine, 2, d, row), round = gan_gt(cx, s, gan_const(cx, 1e-4)), safe = gan_where(cx, round, s, gan_const(cx, 1));
+  for (int k = 0; k < 2; k++) out[k] = gan_where(cx, round, gan_div(cx, gan_sin(cx, gan_mul(cx, k ? t : rest, angle)), safe), out[k]);
+}
+
+static ir_id path_latents(abi_builder *b, int64_t rows, int64_t cols) {
+  static const int64_t both[] = {0, 1};
+  gantry_ctx *cx = &b->cx;
+  int64_t d[GANTRY_MAX_RANK];
+  gantry_t from = abi_t(abi_draw_input(b, GANTRY_G, "z", rows)), to = abi_t(abi_draw_input(b, GANTRY_G, "z", rows)), w[2];
+  uint32_t r = gan_shape(cx, from, d);
+  if (!r || r >= GANTRY_MAX_RANK) return 0;
+  path_weights(cx, from, to, rows, cols, abi_draws_uniform(b, GANTRY_G, "z"), w);
+  gantry_t x = gan_add(cx, gan_mul(cx, spread(cx, from, from, rows, cols, first_and_rest), spread(cx, w[0], from, rows, cols, both)),
+                       gan_mul(cx, spread(cx, to, from, rows, cols, first_and_rest), spread(cx, w[1], from, rows, cols, both)));
   d[0] = rows * cols;
   return gan_reshape(cx, x, r, d).id;
 }
 
-static exec_program *grid_program(eval_context *c, const char *name, uint32_t weights, int64_t rows, int64_t cols, int interpolate, err *e) {
+/* The same latents in every row. */
+static ir_id class_latents(abi_builder *b, int64_t rows, int64_t cols) {
+  gantry_ctx *cx = &b->cx;
+  int64_t d[GANTRY_MAX_RANK];
+  gantry_t z = abi_t(abi_draw_input(b, GANTRY_G, "z", cols));
+  uint32_t r = gan_shape(cx, z, d);
+  if (!r || r >= GANTRY_MAX_RANK) return 0;
+  z = spread(cx, z, z, rows, cols, second_and_rest);
+  d[0] = rows * cols;
+  return gan_reshape(cx, z, r, d).id;
+}
+
+gantry_t eval_class_of(gantry_ctx *cx, gantry_t index, int64_t classes) { return gan_cast(cx, gan_mod(cx, index, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)classes)), GANTRY_I32); }
+
+enum { FREE, CLASSES, PATHS }; /* how a grid's latents hang together */
+
+static exec_program *grid_program(eval_context *c, const char *name, uint32_t weights, int64_t rows, int64_t cols, int what, err *e) {
   exec_program *p = eval_cached_program(c, name);
   if (p) return p;
   abi_builder *b = abi_builder_new(c->world, name);
+  gantry_ctx *cx = &b->cx;
+  const abi_net *g_net = abi_world_net(c->world, GANTRY_G);
   /* The stream's name leaves out size and weights: raw and averaged G, and any larger grid, begin with the same latents. */
-  b->program = interpolate ? "interpolate" : "sample";
-  ir_id z = interpolate ? row_latents(b, rows, cols) : abi_draw_input(b, GANTRY_G, "z", rows * cols);
-  gantry_named in = {"z", abi_t(z), 0};
-  gantry_call g = z ? abi_apply(b, GANTRY_G, &in, 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights) : (gantry_call){0};
+  b->program = what == PATHS ? "interpolate" : "sample";
+  b->sampling = 1;
+  b->truncate = c->truncate;
+  b->truncate_clips = c->truncate_clips;
+  int64_t n = rows * cols, per_class = what == FREE ? 1 : cols;
+  ir_id z = what == PATHS ? path_latents(b, rows, cols) : what == CLASSES ? class_latents(b, rows, cols) : abi_draw_input(b, GANTRY_G, "z", n);
+  gantry_named in[2] = {{"z", abi_t(z), 0}, {"label", {0}, 0}};
+  if (g_net && g_net->uses_label) in[1].t = eval_class_of(cx, gan_div(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)per_class)), g_net->shape.classes);
+  gantry_call g = z ? abi_apply(b, GANTRY_G, in, in[1].t.id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights) : (gantry_call){0};
   gantry_t x = abi_t(abi_out(b, g, "image"));
-  if (x.id) ir_output(b->g, "images", c->train->info.dtype == GANTRY_U8 ? gan_cast(&b->cx, levels(b, x, c->train), GANTRY_U8).id : x.id);
+  if (x.id) ir_output(b->g, "images", c->train->info.dtype == GANTRY_U8 ? gan_cast(cx, levels(b, x, c->train), GANTRY_U8).id : x.id);
   b->program = name;
   return eval_compile(c, b, e);
 }
@@ -101,9 +149,12 @@ static gantry_status write_images(eval_context *c, const char *tensor, int64_t r
 }
 
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e) {
-  if (c->train->info.rank == 1 && !interpolate) rows = 32, cols = 32; /* points: many small things instead of few large ones */
+  const abi_net *g = abi_world_net(c->world, GANTRY_G);
+  int points = c->train->info.rank == 1, what = interpolate ? PATHS : g && g->uses_label && !points ? CLASSES : FREE;
+  if (points && !interpolate) rows = 32, cols = 32; /* many small things instead of few large ones */
+  if (what == CLASSES && g->shape.classes <= 64) rows = g->shape.classes;
   const char *name = arena_fmt(c->mem, "%s.%s.%lldx%lld", interpolate ? "interpolate" : "sample", weights ? "ema" : "raw", (long long)rows, (long long)cols);
-  exec_program *p = grid_program(c, name, weights, rows, cols, interpolate, e);
+  exec_program *p = grid_program(c, name, weights, rows, cols, what, e);
   if (!p) return err_wrap(e, "samples");
   TRY(exec_run(c->session, &p, 1, e));
   gantry_status st = write_images(c, arena_fmt(c->mem, "out/%s/images", name), rows, cols, path, e);

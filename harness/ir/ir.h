@@ -95,6 +95,7 @@ gantry_status ir_verify(const ir_graph *g, const char *stage, err *e);
 
 /* ir/live.c: live[id] = 1 for what the roots need. Caller frees. */
 uint8_t *ir_live(const ir_graph *g);
+int ir_depends(const ir_graph *g, ir_id y, ir_id x); /* whether y is computed from x; 0 where either is 0 */
 
 /* ir/ref.c: the reference interpreter, obviously correct, every value as f64 (integers are wrapped to their width; f32 is not
  * rounded). bind() fills `count` doubles for an INPUT or STATE leaf and returns 0. values[k], of want[k], is

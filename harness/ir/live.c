@@ -14,6 +14,17 @@ uint8_t *ir_live(const ir_graph *g) {
   return live;
 }
 
+int ir_depends(const ir_graph *g, ir_id y, ir_id x) {
+  if (!x || y < x) return 0;
+  uint8_t *below = mem_alloc(g->nodes.n);
+  below[x] = 1;
+  for (ir_id id = x + 1; id <= y; id++)
+    for (uint32_t k = 0; k < ir_at(g, id)->n_in; k++) below[id] |= below[ir_in(g, id, k)];
+  int yes = below[y];
+  free(below);
+  return yes;
+}
+
 static int by_value(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
   return x < y ? -1 : x > y;

@@ -59,11 +59,16 @@ gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32
     b->g = ir_new(); /* the program keeps the graph */
     VEC_PUSH(r->programs, p);
   }
+  train_program_drop(b);
+  return st;
+}
+
+void train_program_drop(abi_builder *b) {
+  log_list *l = b->user;
   free(l->p);
   free(l);
   b->user = NULL;
   abi_builder_free(b);
-  return st;
 }
 
 /* OpenMP and OpenBLAS read these when the backend is loaded. Threads are part of a run's identity: oneDNN's filter gradient has other bits with
@@ -102,15 +107,17 @@ gantry_status train_start(train_run *r, err *e) {
 }
 
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e) {
-  enum { CAP = 256 };
-  uint32_t which[CAP];
-  exec_program *list[CAP];
-  for (int64_t k = first; k < first + n; k++) {
-    uint32_t m = r->method->step(r, k, which, CAP);
+  uint32_t *which = mem_alloc(sizeof *which * r->most_programs);
+  exec_program **list = mem_alloc(sizeof *list * r->most_programs);
+  gantry_status st = GANTRY_OK;
+  for (int64_t k = first; k < first + n && !st; k++) {
+    uint32_t m = r->method->step(r, k, which);
     for (uint32_t j = 0; j < m; j++) list[j] = r->programs.p[which[j]].exe;
-    TRY(exec_run(r->session, list, m, e));
+    st = exec_run(r->session, list, m, e);
   }
-  return GANTRY_OK;
+  free(which);
+  free(list);
+  return st;
 }
 
 gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e) {

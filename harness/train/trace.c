@@ -45,11 +45,10 @@ static gantry_status record_outputs(trace *x, const char *program, const char *p
 }
 
 static gantry_status run(trace *x, int64_t steps, err *e) {
-  enum { CAP = 256 };
-  uint32_t which[CAP];
+  uint32_t *which = ARENA_ARRAY(x->mem, uint32_t, x->r->most_programs);
   TRY(record_states(x, "init", e));
   for (int64_t k = 0; k < steps; k++)
-    for (uint32_t j = 0, m = x->r->method->step(x->r, k, which, CAP); j < m; j++) {
+    for (uint32_t j = 0, m = x->r->method->step(x->r, k, which); j < m; j++) {
       const train_program *p = &x->r->programs.p[which[j]];
       const char *prefix = arena_fmt(x->mem, "%06lld.%02u.%s", (long long)k, j, p->name);
       TRY(exec_run(x->r->session, &p->exe, 1, e));

@@ -24,8 +24,8 @@ typedef struct train_method {
   const char *name;
   /* Builds every program of a step against run->world (declaring states). */
   gantry_status (*build)(train_run *r, err *e);
-  /* The programs of step k in order; returns how many (at most cap). A pure function of k. */
-  uint32_t (*step)(const train_run *r, int64_t k, uint32_t *list, uint32_t cap);
+  /* The programs of step k in order; returns how many (at most run->most_programs, which build() sets). A pure function of k. */
+  uint32_t (*step)(const train_run *r, int64_t k, uint32_t *list);
 } train_method;
 
 struct train_run {
@@ -42,6 +42,7 @@ struct train_run {
   const char *device;        /* name of the backend: "cpu" */
   uint64_t seed;
   int64_t total_steps;
+  uint32_t most_programs;    /* of one step */
   uint32_t n_states;         /* states that training declared: what a checkpoint holds */
   uint8_t trace;             /* adds every draw, input, loss and gradient as outputs of the programs */
   void *method_state;        /* arena-owned */
@@ -62,6 +63,7 @@ int64_t train_param_count(const train_run *r, uint32_t role);
 abi_builder *train_program_begin(train_run *r, const char *name);
 /* Ends a program: counts its invocation, closes its log, stores bindings (old ones where keep is 0), records its graph. Frees the builder. */
 gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32_t mark, err *e);
+void train_program_drop(abi_builder *b); /* frees a program that turned out not to be needed */
 void train_log(abi_builder *b, const char *name, ir_id scalar);
 void train_trace(train_run *r, abi_builder *b, const char *name, ir_id v); /* an output in traces, else nothing */
 /* Reads and clears a program's log window: mean and count of non-finite values per name. */

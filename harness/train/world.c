@@ -57,6 +57,9 @@ static gantry_status regularizers(train_run *r, err *e) {
   return GANTRY_OK;
 }
 
+static ir_id draw_labels(void *user, abi_builder *b, int64_t n) { return data_draw_labels(b, ((train_run *)user)->data, "train", n); }
+static ir_id reference(void *user, abi_builder *b, const char *what, int64_t n) { return data_reference(b, ((train_run *)user)->data, "train", what, n); }
+
 static gantry_status networks(train_run *r, err *e) {
   const cfg_run *c = r->cfg;
   abi_world *w = r->world;
@@ -69,6 +72,10 @@ static gantry_status networks(train_run *r, err *e) {
   TRY(network(r, &w->nets[0], GANTRY_G, "g", &c->g, e));
   TRY(network(r, &w->nets[1], GANTRY_D, "d", &c->d, e));
   w->n_nets = 2;
+  w->nets[0].latent = c->g.latent;
+  w->nets[0].latent_noise = c->g.latent_noise;
+  w->nets[1].pack = c->pack;
+  if (c->pack > 1) w->nets[1].shape.channels *= c->pack;
   return GANTRY_OK;
 }
 
@@ -83,6 +90,8 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->method = !strcmp(cfg->method, "classifier") ? &train_method_classifier : &train_method_gan;
   r->world = abi_world_new();
   r->world->schedule = train_schedule;
+  r->world->draw_labels = draw_labels;
+  r->world->reference = reference;
   r->world->user = r;
   if (strcmp(cfg->precision, "f32")) {
     err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": no backend of this gantry trains in it yet; leave it out, or say \"f32\"", cfg->precision);

@@ -2,35 +2,24 @@
  *
  * Its rules are parameters with the rule as default: strided convolutions up and down, norm everywhere but on G's output and D's input,
  * no hidden fully connected layers, ReLU in G, leaky ReLU in D, tanh on the output, weights from N(0, 0.02). */
-#include <gantry/arch.h>
 #include <gantry/nn.h>
 
-enum { SIZE, WIDTH, Z, NORM, ACT, SLOPE, INIT, UP, DOWN, OUT_ACT, DROPOUT, NORM_EDGES };
-static const char *const norms[] = {GAN_NORM_CHOICES}, *const inits[] = {GAN_INIT_CHOICES};
-static const char *const acts[] = {"auto", GAN_ACT_CHOICES};
-static const char *const ups[] = {"strided", "nearest", NULL}, *const downs[] = {"strided", "pool", NULL}, *const out_acts[] = {"tanh", "sigmoid", "none", NULL};
+enum { NORM_EDGES = GAN_P_IMAGE_END, DENSE };
+static const char *const ups[] = {"strided", "nearest", "fir", NULL}, *const downs[] = {"strided", "pool", "fir", NULL};
 static const gantry_param params[] = {
-  {.key = "size", .doc = "height and width of the images; 0 = the data's", .unit = "pixels", .type = GANTRY_P_INT, .def = 0, .lo = 0, .hi = 1024},
-  {.key = "width", .doc = "channels next to the image; doubled at every halving of the size", .type = GANTRY_P_INT, .def = 64, .lo = 1, .hi = 4096},
-  {.key = "z", .doc = "dimensions of G's random input", .type = GANTRY_P_INT, .def = 100, .lo = 1, .hi = 65536},
-  {.key = "norm", .doc = "normalization of hidden layers", .type = GANTRY_P_ENUM, .def_str = "batch", .choices = norms},
-  {.key = "act", .doc = "activation of hidden layers; auto: relu in G, leaky_relu in D", .type = GANTRY_P_ENUM, .def_str = "auto", .choices = acts},
-  {.key = "slope", .doc = "leaky ReLU's slope below zero", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL, .def = 0.2, .lo = 0, .hi = 1},
-  {.key = "init", .doc = "first weights; normal has standard deviation 0.02", .type = GANTRY_P_ENUM, .def_str = "normal", .choices = inits},
-  {.key = "up", .doc = "how G doubles the size: strided transposed convolution, or nearest neighbour and a convolution", .type = GANTRY_P_ENUM, .def_str = "strided", .choices = ups},
-  {.key = "down", .doc = "how D halves the size: strided convolution, or a convolution and average pooling", .type = GANTRY_P_ENUM, .def_str = "strided", .choices = downs},
-  {.key = "out_act", .doc = "activation of G's output", .type = GANTRY_P_ENUM, .def_str = "tanh", .choices = out_acts},
-  {.key = "dropout", .doc = "share of D's hidden values that are dropped while training", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL | GANTRY_PF_OPEN_HI, .def = 0, .lo = 0, .hi = 1},
-  {.key = "norm_edges", .doc = "normalize G's output and D's input layer too, which DCGAN's rules forbid", .type = GANTRY_P_BOOL, .def = 0}};
+  GAN_STYLE_ROWS("channels next to the image; doubled at every halving of the size", 64, 100, "batch", "auto", "normal", "tanh"),
+  GAN_IMAGE_ROWS(ups, "strided", downs, "strided"),
+  {.key = "norm_edges", .doc = "normalize G's output and D's input layer too, which DCGAN's rules forbid", .type = GANTRY_P_BOOL, .def = 0},
+  {.key = "dense", .doc = "units of a hidden fully connected layer behind G's z and before D's logit (InfoGAN: 1024), which DCGAN's rules forbid; 0 = none", .type = GANTRY_P_INT, .def = 0, .lo = 0, .hi = 65536}};
 
-static const char *const g_inputs[] = {"z:normal", NULL}, *const d_inputs[] = {"image", NULL};
-static const char *const g_taps[] = {"image", NULL}, *const d_taps[] = {"features", "logit", NULL};
+static const char *const g_inputs[] = {"z:normal", "label:label", NULL}, *const d_inputs[] = {"image", "label:label", NULL};
+static const char *const g_taps[] = {"image", NULL}, *const d_taps[] = {"features", "logit", "class", NULL};
 static const gantry_net nets[] = {{sizeof(gantry_net), GANTRY_G, "g", g_inputs, g_taps}, {sizeof(gantry_net), GANTRY_D, "d", d_inputs, d_taps}};
 
 static gantry_status input(gantry_ctx *cx, const gantry_build *b, const char *name, int64_t dims[GANTRY_MAX_RANK], uint32_t *rank) {
   (void)b;
   (void)name;
-  dims[0] = gan_param_i(cx, Z);
+  dims[0] = gan_param_i(cx, GAN_P_Z);
   *rank = 1;
   return GANTRY_OK;
 }
@@ -42,72 +31,79 @@ static int64_t halvings(int64_t size) {
   return size >= 4 && size <= 7 ? k : 0;
 }
 
-static gantry_t activate(gantry_ctx *cx, gantry_t x, int64_t otherwise) {
-  int64_t act = gan_param_i(cx, ACT);
-  return gan_activate(cx, x, act ? act - 1 : otherwise, gan_param_f(cx, SLOPE));
-}
+static const double blur[4] = {1, 3, 3, 1};
 
-static gantry_t upward(gantry_ctx *cx, const char *name, gantry_t x, int64_t out, int bias) {
-  gan_init init = gan_init_of(gan_param_i(cx, INIT));
-  int64_t size = 2 * gan_dim(cx, x, 1);
-  if (gan_param_i(cx, UP)) return gan_conv_layer(cx, name, gan_upsample_nearest(cx, x, 2), out, 3, 1, 1, bias, init);
+static gantry_t upward(gantry_ctx *cx, const char *name, gantry_t x, int64_t out, int bias, gan_init init) {
+  int64_t size = 2 * gan_dim(cx, x, 1), how = gan_param_i(cx, GAN_P_UP);
+  if (how) return gan_conv_layer(cx, name, how == 1 ? gan_upsample_nearest(cx, x, 2) : gan_fir_resample(cx, x, blur, 4, 2, 1), out, 3, 1, 1, bias, init);
   return gan_conv_transposed_layer(cx, name, x, out, 4, 2, 1, size, bias, init);
 }
 
-static gantry_t downward(gantry_ctx *cx, const char *name, gantry_t x, int64_t out, int bias) {
-  gan_init init = gan_init_of(gan_param_i(cx, INIT));
-  if (gan_param_i(cx, DOWN)) return gan_average_pool(cx, gan_conv_layer(cx, name, x, out, 3, 1, 1, bias, init), 2);
-  return gan_conv_layer(cx, name, x, out, 4, 2, 1, bias, init);
+static gantry_t downward(gantry_ctx *cx, const char *name, gantry_t x, int64_t out, int bias, gan_init init) {
+  int64_t how = gan_param_i(cx, GAN_P_DOWN);
+  if (!how) return gan_conv_layer(cx, name, x, out, 4, 2, 1, bias, init);
+  x = gan_conv_layer(cx, name, x, out, 3, 1, 1, bias, init);
+  return how == 1 ? gan_average_pool(cx, x, 2) : gan_fir_resample(cx, x, blur, 4, 1, 2);
 }
 
-static void build_g(gantry_ctx *cx, const gantry_build *b, gantry_t z, int64_t size) {
-  int64_t k = halvings(size), base = size >> k, norm = gan_param_i(cx, NORM), out = gan_param_i(cx, OUT_ACT), edges = gan_param_i(cx, NORM_EDGES);
-  int64_t width = gan_param_i(cx, WIDTH), channels = width << (k - 1), d[4] = {gan_dim(cx, z, 0), base, base, channels};
-  int eval = (b->flags & GANTRY_EVAL) != 0, bias = norm == GAN_NORM_NONE;
-  gantry_t x = gan_reshape(cx, gan_linear(cx, "project", z, base * base * channels, bias, gan_init_of(gan_param_i(cx, INIT))), 4, d);
-  x = activate(cx, gan_norm(cx, "project_norm", x, norm, eval), GAN_ACT_RELU);
+/* Norm, activation, dropout behind a layer. */
+static gantry_t hidden(gantry_ctx *cx, const gan_style *s, const char *norm, gantry_t x) {
+  return gan_dropout(cx, gan_style_act(cx, s, gan_style_norm(cx, s, norm, x)), s->dropout, s->eval);
+}
+
+static gantry_t attend(gantry_ctx *cx, const gan_style *s, gantry_t x) { return gan_dim(cx, x, 1) == gan_param_i(cx, GAN_P_ATTENTION_AT) ? gan_self_attention(cx, "attention", x, s->init) : x; }
+
+static void build_g(gantry_ctx *cx, const gantry_build *b, const gan_style *s, gantry_t z, int64_t size) {
+  int64_t k = halvings(size), base = size >> k, channels = s->width << (k - 1), d[4] = {0, base, base, channels};
+  int bias = s->norm.kind == GAN_NORM_NONE;
+  gantry_t x = gan_style_join(cx, s, "label", gan_style_reference(cx, s, z, "z"), 1);
+  if (gan_param_i(cx, DENSE)) x = hidden(cx, s, "dense_norm", gan_linear(cx, "dense", x, gan_param_i(cx, DENSE), bias, s->init));
+  d[0] = gan_dim(cx, x, 0);
+  x = attend(cx, s, hidden(cx, s, "project_norm", gan_reshape(cx, gan_linear(cx, "project", x, base * base * channels, bias, s->init), 4, d)));
   for (int64_t j = 1; j < k; j++) {
     gan_open(cx, "up", base << j);
-    x = upward(cx, "conv", x, channels >> j, bias);
-    x = activate(cx, gan_norm(cx, "norm", x, norm, eval), GAN_ACT_RELU);
+    x = attend(cx, s, hidden(cx, s, "norm", upward(cx, "conv", gan_style_join(cx, s, "label", x, 0), channels >> j, bias, s->init)));
     gan_close(cx);
   }
-  x = upward(cx, "image", x, b->channels, 1);
-  if (edges) x = gan_norm(cx, "image_norm", x, norm, eval);
-  gan_tap(cx, "image", out == 0 ? gan_tanh(cx, x) : out == 1 ? gan_sigmoid(cx, x) : x);
+  x = upward(cx, "image", gan_style_join(cx, s, "image_label", x, 0), b->channels, 1, s->init);
+  if (gan_param_i(cx, NORM_EDGES)) x = gan_style_norm(cx, s, "image_norm", x);
+  gan_tap(cx, "image", gan_style_out(cx, s, gan_style_samples(cx, s, x)));
 }
 
-static void build_d(gantry_ctx *cx, const gantry_build *b, gantry_t x, int64_t size) {
-  int64_t k = halvings(size), norm = gan_param_i(cx, NORM), edges = gan_param_i(cx, NORM_EDGES);
-  int eval = (b->flags & GANTRY_EVAL) != 0;
+static void build_d(gantry_ctx *cx, const gan_style *s, gantry_t x, int64_t size) {
+  int64_t k = halvings(size);
+  gan_style bare = *s;
+  bare.norm.kind = GAN_NORM_NONE;
+  x = gan_style_reference(cx, s, x, "image");
   for (int64_t j = 0; j < k; j++) {
-    int64_t here = j || edges ? norm : GAN_NORM_NONE;
+    const gan_style *here = j || gan_param_i(cx, NORM_EDGES) ? s : &bare;
     gan_open(cx, "down", size >> (j + 1));
-    x = downward(cx, "conv", x, gan_param_i(cx, WIDTH) << j, here == GAN_NORM_NONE);
-    x = activate(cx, gan_norm(cx, "norm", x, here, eval), GAN_ACT_LEAKY_RELU);
-    x = gan_dropout(cx, x, gan_param_f(cx, DROPOUT), eval);
+    x = gan_style_join(cx, s, "label", x, j == 0);
+    x = attend(cx, s, hidden(cx, here, "norm", downward(cx, "conv", x, s->width << j, here->norm.kind == GAN_NORM_NONE, s->init)));
     gan_close(cx);
   }
-  x = gan_tap(cx, "features", gan_flatten(cx, x));
-  int64_t n = gan_dim(cx, x, 0);
-  x = gan_linear(cx, "logit", x, 1, 1, gan_init_of(gan_param_i(cx, INIT)));
-  gan_tap(cx, "logit", gan_reshape(cx, x, 1, &n));
+  int dense = gan_param_i(cx, DENSE) > 0;
+  if (dense) x = hidden(cx, s, "dense_norm", gan_linear(cx, "dense", gan_flatten(cx, x), gan_param_i(cx, DENSE), s->norm.kind == GAN_NORM_NONE, s->init));
+  gan_style_head(cx, s, "logit", gan_flatten(cx, gan_style_minibatch_std(cx, s, gan_style_samples(cx, s, x))));
 }
 
 static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_named *in, uint32_t n) {
-  int64_t size = gan_param_i(cx, SIZE) ? gan_param_i(cx, SIZE) : b->size[1];
+  int64_t size = gan_param_i(cx, GAN_P_SIZE) ? gan_param_i(cx, GAN_P_SIZE) : b->size[1];
   if (b->data_rank != 3) return gan_fail(cx, "dcgan makes images: choose another arch (mlp) for vector data, or another data set");
   if (size != b->size[1] || size != b->size[2]) return gan_fail(cx, "the data's images are not of this arch's size: set arch.size to theirs, or leave it out (images must be square)");
   if (!halvings(size)) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
-  if (nets[b->net].role == GANTRY_G)
-    build_g(cx, b, gan_arg(in, n, "z"), size);
+  int64_t at = gan_param_i(cx, GAN_P_ATTENTION_AT), base = size >> halvings(size);
+  if (at && (at >= size || at < base || size % at || (size / at & (size / at - 1)))) return gan_fail(cx, "attention_at must be the size of a feature map: the image's halved once or more, such as 14 or 7 for 28 pixels");
+  gan_style s = gan_style_open(cx, b, nets[b->net].role, in, n);
+  if (s.is_g)
+    build_g(cx, b, &s, gan_arg(in, n, "z"), size);
   else
-    build_d(cx, b, gan_arg(in, n, "image"), size);
+    build_d(cx, &s, gan_arg(in, n, "image"), size);
   return GANTRY_OK;
 }
 
 static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .input = input, .build = build};
-static const char *const provides[] = {"g.image", "d.logit", "d.features", NULL};
+static const char *const provides[] = {"g.image", "d.logit", "d.features", "d.class", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_ARCH, "dcgan", "1.0.0", "strided convolutional networks for square images")
-  .paper = "Radford et al. 2016, arXiv:1511.06434", .provides = provides, .params = params, .param_count = 12, .iface = &iface
+  .paper = "Radford et al. 2016, arXiv:1511.06434", .provides = provides, .params = params, .param_count = sizeof params / sizeof *params, .iface = &iface
 GANTRY_PLUGIN_END

@@ -10,7 +10,7 @@ static gantry_t layer(gantry_ctx *cx, const char *name, gantry_t x, int64_t out,
   gan_init he = {GANTRY_INIT_HE, 1};
   gan_open(cx, name, -1);
   x = gan_conv_layer(cx, "conv", x, out, 3, stride, 1, 0, he);
-  x = gan_relu(cx, gan_norm(cx, "norm", x, GAN_NORM_BATCH, eval));
+  x = gan_relu(cx, gan_plain_norm(cx, "norm", x, GAN_NORM_BATCH, eval));
   gan_close(cx);
   return x;
 }
@@ -23,7 +23,7 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
   x = layer(cx, "a", x, 32, 1, eval);
   x = layer(cx, "b", x, 64, 2, eval);
   x = gan_dropout(cx, layer(cx, "c", x, 64, 2, eval), 0.3, eval);
-  x = gan_norm(cx, "dense_norm", gan_linear(cx, "dense", gan_flatten(cx, x), 96, 0, he), GAN_NORM_BATCH, eval);
+  x = gan_plain_norm(cx, "dense_norm", gan_linear(cx, "dense", gan_flatten(cx, x), 96, 0, he), GAN_NORM_BATCH, eval);
   x = gan_tap(cx, "features", gan_relu(cx, x));
   gan_tap(cx, "class", gan_linear(cx, "class", gan_dropout(cx, x, 0.3, eval), 10, 1, xavier));
   return GANTRY_OK;

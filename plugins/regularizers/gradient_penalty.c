@@ -24,7 +24,7 @@ static gantry_status term(gantry_ctx *cx, const gantry_step *step, gantry_term *
   return GANTRY_OK;
 }
 
-static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .flags = GANTRY_REG_BOUNDS_D, .term = term};
+static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .flags = GANTRY_REG_BOUNDS_D | GANTRY_REG_PER_SAMPLE, .term = term};
 static const char *const needs[] = {"d.logit", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_REGULARIZER, "gradient_penalty", "1.0.0", "gradient penalty on interpolates (WGAN-GP)")
   .paper = "Gulrajani et al. 2017, arXiv:1704.00028", .needs = needs, .params = params, .param_count = 3, .iface = &iface

@@ -16,10 +16,23 @@ def optim(r):
 
 def arch(r, role, images):
     if images and r.random() < 0.7:
-        a = {"name": "dcgan", "width": r.choice([4, 6, 8]), "norm": r.choice(["batch", "batch", "none", "instance", "layer", "pixel"]), "init": r.choice(["normal", "xavier", "he", "orthogonal"]),
-             "up": r.choice(["strided", "strided", "nearest"]), "down": r.choice(["strided", "strided", "pool"])}
+        a = {"name": r.choice(["dcgan", "dcgan", "dcgan", "resnet"]), "width": r.choice([4, 6, 8]), "norm": r.choice(["batch", "batch", "none", "instance", "layer", "pixel"]), "init": r.choice(["normal", "xavier", "he", "orthogonal"]),
+             "attention_at": r.choice([0, 0, 0, 14])}
+        if a["name"] == "dcgan":
+            a.update(up=r.choice(["strided", "strided", "nearest", "fir"]), down=r.choice(["strided", "strided", "pool", "fir"]))
+        else:
+            a.update(act="swish")  # relu's kinks in a deep penalty are f32's matter, not ours
     else:
         a = {"name": "mlp", "width": r.choice([16, 24]), "depth": r.choice([1, 2, 3]), "norm": r.choice(["none", "batch", "layer"]), "act": r.choice(["relu", "leaky_relu", "tanh", "swish"]), "init": r.choice(["xavier", "he", "orthogonal"])}
+    condition = r.choice(["none", "none", "none", "concat", "everywhere", "norm" if a["norm"] in ("batch", "instance", "layer", "virtual") else "none", "projection" if role == "d" else "concat"])
+    if condition != "none":
+        a["condition"], a["embed"] = condition, r.choice([0, 4])
+    if role == "d" and r.random() < 0.2:
+        a["minibatch_std"] = r.choice([2, 4])
+    if role == "d" and r.random() < 0.15:
+        a["minibatch_kernels"] = 4
+    if r.random() < 0.15 and a["norm"] in ("batch", "layer"):
+        a["norm"], a["reference"] = "virtual", 4
     if role == "g":
         a["z"] = r.choice([2, 8, 16])
     return a
@@ -38,9 +51,19 @@ def experiment(seed):
         base["train"]["updates"] = "simultaneous"
     else:
         base["train"]["d_steps"], base["train"]["g_steps"] = r.choice([1, 1, 2]), r.choice([1, 1, 2])
+        base["train"]["accumulate"] = r.choice([1, 1, 1, 2]) if base["train"]["batch"] > 4 else 1
+    if r.random() < 0.2:
+        base["d"]["batches"] = "joint"
+    elif r.random() < 0.15 and base["d"]["arch"].get("condition", "none") == "none" and base["d"]["arch"]["norm"] != "virtual" and base["train"].get("accumulate", 1) == 1:
+        base["d"]["pack"] = 2
+    for role in ("g", "d"):
+        if base[role]["arch"]["name"] == "resnet":  # plain SGD blows its residual sums up, and differences of large logits leave f32 three digits
+            base[role]["optim"] = {"name": "adam", "lr": 1e-4, "beta1": 0.5}
+            if loss == "wasserstein":
+                base["loss"]["name"] = loss = "nonsaturating"
     regs = base["regularizers"]
     if r.random() < 0.5:
-        regs["gp"] = {"name": "gradient_penalty", "weight": r.choice([0.1, 10]), "one_sided": r.random() < 0.3}
+        regs["gp"] = {"name": "gradient_penalty", "weight": r.choice([0.1, 10]), "one_sided": r.random() < 0.3, "force": True}
     if r.random() < 0.4:
         regs["r1"] = {"name": "r1", "gamma": r.choice([0.5, 10])}
         if r.random() < 0.5 and not simultaneous:

@@ -53,6 +53,8 @@ class Replay:
         self.bad, self.worst, self.compared, self.golden, self.cancelled, self.values = [], 0.0, 0, [], [], {}
         self.programs = sorted({k.split("/")[0] for k in t if k[0].isdigit()})
         tr = self.cfg["train"]
+        self.least = {}  # what sums of gradients are measured by
+        self.parts = int(tr.get("accumulate", 1))
         self.per_step = tr["batch"] * tr["d_steps"]
 
     def same(self, name, ours, theirs, least=0.0):
@@ -92,9 +94,27 @@ class Replay:
     def param(self, rid, key, step):
         return self.regs[rid][key] * self.schedule(f"regularizers.{rid}.{key}", step)
 
-    def network(self, role, grad):
-        ps = {k: v.clone().requires_grad_(grad) for k, v in self.s.items() if k.startswith(f"{role}/") and "running_" not in k}
-        return nets.Net(role, self.cfg, self.s, self.regs, ps), ps
+    def network(self, p, role, grad):
+        """A network as program p applies it, with the labels and the reference batch that the trace gives."""
+        ps = {k: v.clone().requires_grad_(grad) for k, v in self.s.items() if k.startswith(f"{role}/") and not self.buffer(k)}
+        whole = lambda name: self.t[f"{p}/out/{name}"] if f"{p}/out/{name}" in self.t else None
+        index = lambda v: None if v is None else torch.tensor(v.astype(np.int64))
+        image = whole(f"draw/reference/{role}/image")
+        reference = {"image": None if image is None else tensor(image), "label": index(whole(f"draw/reference/{role}/label"))}
+        net = nets.Net(role, self.cfg, self.s, self.regs, ps, index(whole("labels")), reference)
+        net.n_classes = self.n_classes()
+        return net, ps
+
+    def n_classes(self):
+        """From the tables of embeddings or gains; the largest label tells for one-hot vectors, whose width a weight's shape tells too."""
+        return {"gaussians": int(self.cfg["data"].get("modes", 0))}.get(self.cfg["data"]["name"], 10)
+
+    def term_name(self, rid, role):
+        return f"{rid}_{role}" if len(nets.of(self.regs[rid])) == 2 else rid
+
+    @staticmethod
+    def buffer(name):
+        return "running_" in name or name.endswith("/reference_z")
 
     def term(self, p, rid, step, real, fake, d):
         """Value of a penalty on D; d.new is left as it was."""
@@ -109,9 +129,13 @@ class Replay:
             if r["one_sided"]:
                 e = torch.relu(e)
             v = self.param(rid, "weight", step) * (e ** 2).mean()
+        elif r["name"] == "auxiliary_classifier":
+            ce = lambda x: (d(x), torch.nn.functional.cross_entropy(d.classes, d.label))[1]
+            v = self.param(rid, "real", step) * ce(real) + self.param(rid, "fake", step) * ce(fake)
         elif r["name"] == "r1":
             x = real.detach().requires_grad_(True)
-            g, = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            seen = self.both(d, x, fake)[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(x)
+            g, = torch.autograd.grad(seen.sum(), x, create_graph=True)
             v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
         else:
             return None
@@ -119,7 +143,6 @@ class Replay:
         return v
 
     def descend(self, p, role, net, loss, ps, step, lazy, expect):
-        o = self.cfg[role]["optim"]
         names = list(ps)
         sums = [y for _, y in net.biased]
         grads = torch.autograd.grad(loss, [ps[n] for n in names] + sums, allow_unused=True)
@@ -127,6 +150,17 @@ class Replay:
         for (n, _), g in zip(net.biased, grads[len(names):]):
             if g is not None:
                 absolute[n] = absolute.get(n, 0) + g.abs().reshape(-1, g.shape[-1]).sum(0)
+        if self.parts > 1:
+            largest = max([g.abs().max().item() for g in grads[:len(names)] if g is not None] + [0.0])
+            for n, g in zip(names, grads):
+                where = f"accumulate/{p.split('.', 2)[2]}/{n}"
+                expect[where] = self.s[where] + (0 if g is None else g.detach())
+                self.least[where] = max(1e-3 * largest, absolute[n].max().item() / CONDITION if n in absolute else 0.0)
+            return
+        self.apply(p, role, names, ps, grads, absolute, step, lazy, expect)
+
+    def apply(self, p, role, names, ps, grads, absolute, step, lazy, expect):
+        o = self.cfg[role]["optim"]
         count = float(self.s[f"counter/{role}.updates"]) + 1
         lr = o["lr"] * self.schedule(f"{role}.optim.lr", step)
         largest = max([g.abs().max().item() for g in grads[:len(names)] if g is not None] + [0.0])
@@ -156,8 +190,8 @@ class Replay:
     def d_part(self, p, step, g, expect):
         real = tensor(self.out(p, "real"))
         fake = g(self.draw_z(p), real.shape)
-        d, ps = self.network("d", True)
-        lr_, lf = d(real), d(fake.detach())
+        d, ps = self.network(p, "d", True)
+        lr_, lf = self.both(d, real, fake.detach())
         loss = nets.d_loss(self.cfg, lr_, lf, self.targets(step))
         self.same(f"{p} loss_d", self.out(p, "loss_d"), loss, self.signed(lr_, lf))
         self.same(f"{p} fake", self.out(p, "fake"), fake)
@@ -166,20 +200,46 @@ class Replay:
                 continue
             v = self.term(p, rid, step, real, fake.detach(), d)
             if v is not None:
-                self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
+                self.same(f"{p} term {self.term_name(rid, 'd')}", self.out(p, f"term/{self.term_name(rid, 'd')}"), v)
                 loss = loss + v
         self.descend(p, "d", d, loss, ps, step, 1.0, expect)
         expect.update(d.new)
-        expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"]
+        expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"] // self.parts
         return fake
 
+    def both(self, d, real, fake):
+        """D's logits of both sides: one application each, real first, or one on both."""
+        if self.cfg["d"].get("batches") == "joint":
+            return d(torch.cat([real, fake])).chunk(2)
+        return d(real), d(fake)
+
     def g_part(self, p, step, g, fake, ps, expect):
-        d, _ = self.network("d", False)
+        d, _ = self.network(p, "d", False)
         pairs = self.cfg["loss"]["name"] == "relativistic"
-        seen = d(fake)
-        loss = nets.g_loss(self.cfg, seen, d(tensor(self.out(p, "real"))) if pairs else None)
+        if pairs:
+            seen_real, seen = self.both(d, tensor(self.out(p, "real")), fake)
+        else:
+            seen, seen_real = d(fake), None
+        loss = nets.g_loss(self.cfg, seen, seen_real)
         self.same(f"{p} loss_g", self.out(p, "loss_g"), loss, self.signed(seen))
+        for rid, r in sorted(self.regs.items()):
+            if r["name"] == "auxiliary_classifier" and "g" in nets.of(r):
+                v = self.param(rid, "g", step) * torch.nn.functional.cross_entropy(d.classes, d.label)
+                self.same(f"{p} term {self.term_name(rid, 'g')}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
+                loss = loss + v
         self.descend(p, "g", g, loss, ps, step, 1.0, expect)
+
+    def apply_sums(self, p, step, grad, expect):
+        """The optimizer on the mean of the parts' gradients, which begin at zero again."""
+        role, lazy = grad[0], 1.0
+        if "_lazy." in grad:
+            k = self.lazy(self.regs[grad.split(".", 1)[1]])
+            lazy = k / (k + 1)
+        lead = f"accumulate/{grad}/"
+        sums = {k[len(lead):]: v for k, v in self.s.items() if k.startswith(lead) and not k.endswith("/keep")}
+        ps = {k: self.s[k] for k in sums}
+        self.apply(p, role, list(sums), ps, [v / self.parts for v in sums.values()], {}, step, lazy, expect)
+        expect.update({lead + k: torch.zeros_like(v) for k, v in sums.items()})
 
     @staticmethod
     def lazy(r):
@@ -188,17 +248,19 @@ class Replay:
     def run(self, p):
         number, _, name = p.split(".", 2)
         step, expect = int(number), {}
-        if name == "d_step":
-            g, _ = self.network("g", False)
+        if name.endswith("_apply"):
+            self.apply_sums(p, step, name[:-6], expect)
+        elif name == "d_step":
+            g, _ = self.network(p, "g", False)
             self.d_part(p, step, g, expect)
             expect.update(g.new)
         elif name == "g_step":
-            g, ps = self.network("g", True)
+            g, ps = self.network(p, "g", True)
             shape = [0] + list(self.out_shape())
             self.g_part(p, step, g, g(self.draw_z(p), shape), ps, expect)
             expect.update(g.new)
         elif name == "dg_step":
-            g, ps = self.network("g", True)
+            g, ps = self.network(p, "g", True)
             fake = self.d_part(p, step, g, expect)
             self.g_part(p, step, g, fake, ps, expect)
             expect.update(g.new)
@@ -206,8 +268,8 @@ class Replay:
             rid = name.split(".", 1)[1]
             k = self.lazy(self.regs[rid])
             real = tensor(self.out(p, "real"))
-            g, _ = self.network("g", False)
-            d, ps = self.network("d", True)
+            g, _ = self.network(p, "g", False)
+            d, ps = self.network(p, "d", True)
             v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] == "gradient_penalty" else None, d)
             self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
             self.descend(p, "d", d, v * k, ps, step, k / (k + 1), expect)
@@ -223,7 +285,7 @@ class Replay:
                 beta = 0.5 ** (self.per_step / max(half, 1e-8))
             for n in [k for k in self.s if k.startswith("ema/")]:
                 now = self.s[n[4:]]
-                buffer = "running_" in n or n.endswith("/u") or n.endswith("/v")
+                buffer = self.buffer(n) or n.endswith("/u") or n.endswith("/v")
                 expect[n] = now if buffer else now + beta * (self.s[n] - now)
         else:
             raise SystemExit(f"no peer for program {name}")
@@ -243,7 +305,7 @@ class Replay:
             if n not in expect:
                 self.bad.append((math.inf, f"{p} state {n} changed and should not have"))
                 continue
-            self.same(f"{p} state {n}", v, expect[n].reshape(v.shape))
+            self.same(f"{p} state {n}", v, expect[n].reshape(v.shape), self.least.get(n, 0.0) if expect[n].abs().max() > 0 else 0.0)
         for n, v in expect.items():
             if n not in changed and (self.s[n] - v.detach().reshape(self.s[n].shape)).abs().max().item() > 1e-6:
                 self.bad.append((math.inf, f"{p} state {n} should have changed"))

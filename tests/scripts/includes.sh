@@ -40,7 +40,8 @@ while IFS=: read -r file line text; do
   case $file in
     plugins/backends/*) echo "$text" | grep -qE '^ *# *include +<' && continue
       echo "$text" | grep -qE "$own" && continue ;;
-    plugins/datasets/*) echo "$text" | grep -qE '^ *# *include +<' && continue ;;
+    plugins/datasets/*) echo "$text" | grep -qE '^ *# *include +<' && continue
+      echo "$text" | grep -qE "$own" && continue ;;
   esac
   say "$file:$line: $(echo "$text" | sed 's/^ *//'): the SDK and plugins include <gantry/...> and the C library, backends and data sets their libraries too"
 done < <(grep -HnE '^ *# *include' -r plugins sdk --include=*.c --include=*.h --include=*.def)

@@ -157,17 +157,27 @@ typedef struct gantry_graph_api {
   gantry_status (*label)(gantry_ctx *, const char *text); /* names what is built next in error messages; NULL ends it */
 } gantry_graph_api;
 
-/* Networks of the run, for losses, regularizers and metrics. */
+/* Networks of the run, for losses, regularizers and metrics.
+ *
+ * Labels: a network whose inputs name "label:label" is fed i32 classes [n]. Whoever applies it may feed them; where nobody does, the host feeds
+ * those of the update under way (step->label_real, which in D's update are the fakes' labels too), repeated or cut to the batch of this
+ * application, and outside updates labels drawn from the data. So a penalty written without labels is right for conditional networks. On
+ * unlabelled data nothing is fed.
+ * Packing (d.pack = m): apply() joins m consecutive images (or vectors) to one with m times the channels before D sees them, so callers always
+ * feed single images [n,..] and get logits [n/m]. */
 typedef struct gantry_net_api {
   uint32_t struct_size, reserved0;
   /* Builds one more application of a network; it sees the bindings of this moment. Inputs by name; a tap's name feeds that tap. */
   gantry_call (*apply)(gantry_ctx *, uint32_t net, const gantry_named *in, uint32_t n_in, uint32_t flags);
   gantry_t (*out)(gantry_ctx *, gantry_call, const char *tap); /* a tap of an application; the error names the taps there are */
   gantry_t (*tap)(gantry_ctx *, const char *name, gantry_t);   /* architectures publish; returns what apply() was fed instead, if anything */
-  gantry_t (*draw)(gantry_ctx *, uint32_t net, const char *input, int64_t n); /* n fresh samples of a network's random input ("z") */
+  gantry_t (*draw)(gantry_ctx *, uint32_t net, const char *input, int64_t n); /* n fresh samples of a network's random input ("z"), or n labels drawn from the data ("label") */
   uint32_t (*params)(gantry_ctx *, uint32_t net, gantry_t *dst, uint32_t cap); /* trainable weights as bound here; returns how many there are */
   gantry_status (*update)(gantry_ctx *, uint32_t net, gantry_t loss);          /* one symbolic optimizer update of the bindings */
   gantry_t (*data)(gantry_ctx *, const char *name); /* a named array of the data set, f32: "data.modes" ...; see dataset.h */
+  /* Real samples that are the same in every program of a run, for virtual batch norm: "image": n of them in the data's range, packed if the
+   * network being built is; "label": their classes, i32 [n]. "z" or another random input of the network being built: n draws made once, a state of the network. */
+  gantry_t (*reference)(gantry_ctx *, const char *what, int64_t n);
 } gantry_net_api;
 enum { GANTRY_G = 1, GANTRY_D = 2, GANTRY_FEATURES = 3 };
 enum {

@@ -31,7 +31,7 @@ typedef struct gantry_batch { /* filled by the host */
   gantry_t x;       /* images [n,H,W,C] f32 in the data's range (or vectors [n,k]), or kept rows [n,k] */
   gantry_t index;   /* [n] i64: place of each row in its set */
   gantry_t valid;   /* [n] f32, 0 or 1: padding of the last batch */
-  gantry_t label;   /* [n] i32 for real sets with labels, else 0 */
+  gantry_t label;   /* [n] i32 for real sets with labels and for a conditional G (sample i is of class i mod classes), else 0 */
   int64_t n, set_size;
 } gantry_batch;
 

@@ -11,12 +11,15 @@ extern "C" {
 #endif
 typedef struct gantry_step { /* read-only view of the update being built */
   uint32_t struct_size, net; /* whose update: GANTRY_D or GANTRY_G */
-  int64_t batch;
+  int64_t batch;             /* samples of each side; with train.accumulate those of one part */
   gantry_t real, fake;       /* images before augmentation, [n,H,W,C] or [n,k]; real is 0 in an update that draws none */
   gantry_t real_seen, fake_seen; /* the same as D sees them, after every `input` hook */
   gantry_call g, d_real, d_fake; /* applications made for the main loss; 0 where none was made */
   gantry_t updates, images;  /* f32 scalars: updates of this network before this one, images seen */
   uint32_t reserved0;
+  gantry_t label_real, label_fake; /* i32 [n]: classes of real and fake; 0 where the data has none. In D's update fakes have the labels of the
+                                    * reals they stand beside, in G's those of a real batch: label frequencies are always the data's */
+  int64_t logits;            /* rows of D's output: batch / d.pack; the length of per-sample targets */
 } gantry_step;
 
 typedef struct gantry_weight { /* one trainable tensor, as layers ask for it */
@@ -57,7 +60,10 @@ typedef struct gantry_regularizer {
   gantry_status (*after)(gantry_ctx *, const gantry_step *, const gantry_weight *, gantry_t *w);  /* weight clipping */
   gantry_status (*control)(gantry_ctx *, const gantry_step *, gantry_control *out);               /* ADA's p, dynamic balance */
 } gantry_regularizer;
-enum { GANTRY_REG_BOUNDS_D = 1 }; /* gives D a Lipschitz bound: satisfies GANTRY_LOSS_LIPSCHITZ */
+enum {
+  GANTRY_REG_BOUNDS_D = 1,  /* gives D a Lipschitz bound: satisfies GANTRY_LOSS_LIPSCHITZ */
+  GANTRY_REG_PER_SAMPLE = 2 /* penalises D's gradient at each sample: meaningless where batch norm couples them, so refused there unless `force` */
+};
 #ifdef __cplusplus
 }
 #endif

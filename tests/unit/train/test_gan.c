@@ -68,7 +68,7 @@ static void test_gan__d_steps_and_schedule(void) {
 static void test_gan__averaged_weights_follow_their_half_life(void) {
   test_run t;
   double theta = 0.8, psi = 0.6, ema = 0.8;
-  if (test_run_open(&t, "{" POINT ", \"g\": {\"arch\": {\"name\": \"dirac\"}, \"optim\": " SGD ", \"ema\": {\"half_life\": {\"images\": 40}}}, \"d\": {\"arch\": {\"name\": \"dirac\"}, \"optim\": " SGD
+  if (test_run_open(&t, "{" POINT ", \"g\": {\"arch\": {\"name\": \"dirac\"}, \"optim\": " SGD ", \"ema\": {\"half_life\": {\"images\": 40}, \"ramp_up\": 0}}, \"d\": {\"arch\": {\"name\": \"dirac\"}, \"optim\": " SGD
                         "}, \"loss\": {\"name\": \"nonsaturating\"}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 20}}}", 1, 0, 1))
     for (int k = 0; k < 20; k++) {
       T_CHECK(!train_steps(t.r, k, 1, &t.e));
@@ -134,7 +134,7 @@ static void test_gan__two_unrolled_updates_match_differences(void) {
 static void test_gan__batch_statistics_move_on_real_then_fake(void) {
   test_run t;
   const char *base = "{\"data\": {\"name\": \"gaussians\", \"sigma\": 0.5}, \"g\": {\"arch\": {\"name\": \"mlp\", \"width\": 5}, \"optim\": " SGD "}, \"d\": {\"arch\": {\"name\": \"mlp\", \"width\": 3, \"depth\": 1, \"norm\": \"batch\"}, \"optim\": " SGD
-                     "}, \"loss\": {\"name\": \"hinge\"}, \"regularizers\": {\"gp\": {\"name\": \"gradient_penalty\"}}, \"train\": {\"batch\": 16, \"length\": {\"steps\": 3}}}";
+                     "}, \"loss\": {\"name\": \"hinge\"}, \"regularizers\": {\"gp\": {\"name\": \"gradient_penalty\", \"force\": true}}, \"train\": {\"batch\": 16, \"length\": {\"steps\": 3}}}";
   if (test_run_open(&t, base, 3, 1, 1)) {
     float w[6], x[2][32], mean[3] = {0}, var[3] = {1, 1, 1};
     T_CHECK(!exec_read(t.r->session, "d/hidden0/linear/weight", w, sizeof w, &t.e));

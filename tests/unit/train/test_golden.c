@@ -98,5 +98,33 @@ static void test_golden__minimax_r1(void) { golden("minimax_r1"); }
 static void test_golden__mlp_penalty(void) { golden("mlp_penalty"); }
 static void test_golden__relativistic_r1(void) { golden("relativistic_r1"); }
 static void test_golden__simultaneous_lsgan(void) { golden("simultaneous_lsgan"); }
+static void test_golden__conditional_everywhere(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("conditional_everywhere");
+}
+static void test_golden__conditional_norm_projection(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("conditional_norm_projection");
+}
+static void test_golden__joint_batches(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("joint_batches");
+}
+static void test_golden__packed_images(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("packed_images");
+}
+static void test_golden__resnet_attention(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("resnet_attention");
+}
+static void test_golden__virtual_norm(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("virtual_norm");
+}
+static void test_golden__accumulated(void) { golden("accumulated"); }
+static void test_golden__auxiliary_minibatch(void) { golden("auxiliary_minibatch"); }
+static void test_golden__packed(void) { golden("packed"); }
 
-T_MAIN(T(test_golden__dcgan), T(test_golden__dcgan_spectral), T(test_golden__minimax_r1), T(test_golden__mlp_penalty), T(test_golden__relativistic_r1), T(test_golden__simultaneous_lsgan))
+T_MAIN(T(test_golden__dcgan), T(test_golden__dcgan_spectral), T(test_golden__minimax_r1), T(test_golden__mlp_penalty), T(test_golden__relativistic_r1), T(test_golden__simultaneous_lsgan),
+       T(test_golden__conditional_everywhere), T(test_golden__conditional_norm_projection), T(test_golden__joint_batches), T(test_golden__packed_images), T(test_golden__resnet_attention), T(test_golden__virtual_norm), T(test_golden__accumulated), T(test_golden__auxiliary_minibatch), T(test_golden__packed))
