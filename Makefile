@@ -5,11 +5,16 @@
 APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
+FUZZ_PACKAGES := clang libclang-rt-14-dev
+
 CC      ?= cc
 CONFIG  ?= release
 B       := build/$(CONFIG)
 JOBS    ?= $(shell nproc)
 MAKEFLAGS += --no-print-directory
+# One short line per file; V=1 shows the commands.
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-4s %s\n' $(1) $(subst $(B)/,,$@))
 # Optimised, with exact floating point: no contraction, no reassociation, ever.
 OPT     ?= -O2 -g
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
@@ -29,6 +34,7 @@ LIBS    := $(shell pkg-config --libs jansson sqlite3 libpng zlib 2>/dev/null) -l
 # ---- the host ------------------------------------------------------------------------------------------------------------------
 HOST_SRC := $(wildcard harness/*/*.c)
 HOST_OBJ := $(HOST_SRC:%.c=$(B)/%.o)
+HOST_LIB := $(B)/libhost.a
 LIB_OBJ  := $(filter-out $(B)/harness/cli/main.o,$(HOST_OBJ))
 
 # ---- plugins: one file each, or one folder each below plugins/backends ---------------------------------------------------------
@@ -42,7 +48,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity install dist
+.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -50,25 +56,29 @@ gantry: $(B)/gantry $(PLUGINS)
 	@ln -sf $(B)/gantry $@
 
 $(B)/gantry: $(HOST_OBJ)
-	$(CC) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
 
 $(B)/harness/%.o: harness/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(INC) -c -o $@ $<
 
 include sdk/plugin.mk
 $(PURE_SO): $(B)/%.so: %.c sdk/plugin.mk
 	@mkdir -p $(@D)
-	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(call say,SO)
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
 
 # weights of feature networks lie beside their plugins
 $(WEIGHTS): $(B)/%: %
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
 
 $(DATA_SO): $(B)/%.so: %.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
+	$(call say,SO)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) -MMD -MP -MT $@ -MF $(@:.so=.d) -fvisibility=hidden -shared -Isdk/include -o $@ $< -lpng -ljpeg -lz -lmd -lm
 
 # The text in front of generated C, carried inside the plugin as strings, a line each.
 PRELUDE := sdk/include/gantry/scalar.h plugins/backends/cpu/elementwise.h plugins/backends/cpu/prelude.h
@@ -78,19 +88,28 @@ $(B)/plugins/backends/cpu/prelude_text.h: $(PRELUDE)
 $(B)/plugins/backends/cpu/emit_c.o: $(B)/plugins/backends/cpu/prelude_text.h
 $(B)/plugins/backends/cpu/%.o: plugins/backends/cpu/%.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fopenmp -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -I$(@D) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(filter-out -O2,$(CFLAGS)) $(if $(findstring -O0,$(OPT)),,-O3) -fopenmp -fno-trapping-math -fvisibility=hidden -Isdk/include -Iplugins/backends/cpu -I$(@D) -c -o $@ $<
 $(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
-	$(CC) $(SANFLAGS) -shared -fopenmp -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lmd -lm -ldl -lpthread
+	$(call say,SO)
+	$(Q)$(CC) $(SANFLAGS) -shared -fopenmp -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lmd -lm -ldl -lpthread
+
+# What tests and benchmarks link: the host without main().
+$(HOST_LIB): $(LIB_OBJ)
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # ---- tests: one CUnit binary per file, mirroring harness/ -----------------------------------------------------------------------
 TEST_SRC := $(wildcard tests/unit/*/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
-$(B)/tests/%: tests/unit/%.c tests/unit/t.h $(LIB_OBJ)
+$(B)/tests/%: tests/unit/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
-$(B)/bench/%: tests/bench/%.c tests/unit/t.h $(LIB_OBJ)
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+$(B)/bench/%: tests/bench/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(LIB_OBJ) -lcunit $(LIBS) -ljpeg
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 .SECONDARY:
 
 # Plugins made for tests, good and bad, in a root of their own: build/<config>/fixtures/<kind>/<name>.so
@@ -98,7 +117,8 @@ FIXTURE_SRC := $(wildcard tests/fixtures/*/*.c)
 FIXTURE_SO  := $(FIXTURE_SRC:tests/%.c=$(B)/%.so)
 $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	@mkdir -p $(@D)
-	$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(call say,SO)
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps
@@ -109,12 +129,26 @@ test: deps
 demo: all
 	@experiments/demo.sh $(QUICK)
 
+# Long fuzzing: make fuzz SECONDS=3600
+SECONDS ?= 60
+fuzz: gantry
+	@FOUND=1 tests/fuzz/fuzz.sh $(SECONDS)
+
+# Every named place three times and 200 random SIGKILLs: the same bytes in the end (tests/chaos/RESULTS.md).
+proof-chaos: all
+	@tests/chaos/proof.sh
+
+# The same recipe, trained by Gantry and by PyTorch, ends at the same distance (tests/peers/OUTCOME.md).
+proof-outcome: all
+	@tests/peers/outcome.sh
+
 parity: all
 	@tests/peers/run.sh $(SEED)
 
 # Sanitizers, valgrind and the rules on sources; what is left out is printed with its reason.
 check: deps
 	@tests/deps.sh valgrind
+	@tests/deps.sh $(FUZZ_PACKAGES) || true # absent: the fuzzers are skipped with a reason
 	@tests/check.sh
 
 # Does every test fail when it should? make mutants ONLY='ir_*'
@@ -127,6 +161,11 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c)
 bench: deps
 	@$(MAKE) -j$(JOBS) gantry $(BENCH_BIN)
 	@tests/bench/run.sh $(B) $(CASE)
+
+# The database alone: rows a second, bytes a row, waiting times.
+bench-store: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/bench/store_rows
+	@tests/bench/store.sh $(B)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=

@@ -62,6 +62,25 @@ else
   skip valgrind "all but $list: they take minutes there, and the sanitizers run them"
 fi
 
+echo "fuzzing: any bytes as experiment, plugin, checkpoint, records, idx files, images"
+tests/fuzz/fuzz.sh 8 >"$R/fuzz" 2>&1
+grep -E '^(not ok|skip)' "$R/fuzz"
+read -r p f s <<<"$(tail -1 "$R/fuzz" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped/\1 \2 \3/p')"
+passed=$((passed + ${p:-0})); failed=$((failed + ${f:-1})); skipped=$((skipped + ${s:-0}))
+
+echo "chaos: a grid killed at every named place and at random"
+make -j"$(nproc)" gantry >"$R/chaos.build" 2>&1
+GANTRY=$PWD/build/release/gantry tests/chaos/chaos.sh 15 1 >"$R/chaos" 2>/dev/null
+grep '^not ok' "$R/chaos"
+read -r p f <<<"$(tail -1 "$R/chaos" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p')"
+passed=$((passed + ${p:-0})); failed=$((failed + ${f:-1}))
+
+echo "faults: calls that fail, in parent, worker and the commands that read"
+GANTRY=$PWD/build/release/gantry tests/chaos/faults.sh 40 >"$R/faults" 2>/dev/null
+grep '^not ok' "$R/faults"
+read -r p f <<<"$(tail -1 "$R/faults" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p')"
+passed=$((passed + ${p:-0})); failed=$((failed + ${f:-1}))
+
 for s in tests/scripts/*.sh; do
   name=scripts/$(basename "$s")
   bash "$s" >"$R/said" 2>&1

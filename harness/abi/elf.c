@@ -22,6 +22,7 @@ int elf_inside(const elf_image *im, const void *p, size_t n) {
 }
 
 int elf_string(const elf_image *im, const char *s, size_t max) {
+  if (!s) return 0;
   for (size_t i = 0; i <= max; i++) {
     if (!elf_inside(im, s + i, 1)) return 0;
     if (!s[i]) return 1;

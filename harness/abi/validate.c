@@ -31,6 +31,7 @@ static int good_name(const char *s) {
 
 static int good_list(const elf_image *im, const char *const *list) {
   if (!list) return 1;
+  if ((uintptr_t)list % sizeof *list) return 0;
   for (int k = 0; k < COUNT_MAX; k++) {
     if (!elf_inside(im, list + k, sizeof *list)) return 0;
     if (!list[k]) return 1;
@@ -73,7 +74,7 @@ static gantry_status check_default(const gantry_param *p, err *e) {
 static gantry_status check_params(const elf_image *im, err *e) {
   const gantry_plugin *d = im->desc;
   if (!d->param_count) return GANTRY_OK;
-  if (d->param_count > COUNT_MAX || d->param_stride < sizeof(gantry_param) || d->param_stride % 8 || !elf_inside(im, d->params, (size_t)d->param_count * d->param_stride))
+  if (d->param_count > COUNT_MAX || d->param_stride < sizeof(gantry_param) || d->param_stride % 8 || (uintptr_t)d->params % 8 || !elf_inside(im, d->params, (size_t)d->param_count * d->param_stride))
     return err_set(e, GANTRY_E_CONFIG, "its parameter table lies outside the file");
   for (uint32_t k = 0; k < d->param_count; k++) {
     const gantry_param *p = abi_param_at(d, k);
@@ -107,6 +108,7 @@ gantry_status validate_plugin(const elf_image *im, err *e) {
         return err_set(e, GANTRY_E_CONFIG, "built for plugin ABI %s, this gantry speaks ABI %d: rebuild it with this gantry's headers", *x + 15, GANTRY_ABI_MAJOR);
     return err_set(e, GANTRY_E_CONFIG, "exports no " GANTRY_PLUGIN_SYMBOL ": define it with GANTRY_PLUGIN(...)%s%s", im->exports[0] ? "; it exports " : "", im->exports[0] ? im->exports[0] : "");
   }
+  if ((uintptr_t)d % 8) return err_set(e, GANTRY_E_CONFIG, "its descriptor does not stand at a multiple of 8 bytes: define it with GANTRY_PLUGIN(...)");
   if (d->struct_size < sizeof *d) return err_set(e, GANTRY_E_CONFIG, "its descriptor has %u bytes, ABI %d.0 has %zu", d->struct_size, GANTRY_ABI_MAJOR, sizeof *d);
   if (d->magic != GANTRY_MAGIC) return err_set(e, GANTRY_E_CONFIG, "its descriptor's magic number is wrong: define it with GANTRY_PLUGIN(...)");
   if (d->abi_major != GANTRY_ABI_MAJOR || d->abi_minor > GANTRY_ABI_MINOR)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/hash.h"
 
 enum { PIECE = 1 << 16 };
@@ -99,12 +100,14 @@ static void flush_dir_of(const char *path) {
 }
 
 gantry_status file_commit(file_out *f, err *e) {
+  fault_point("file.written");
   int bad = fsync(f->fd) && errno != EINVAL && errno != EROFS;
   if (bad || rename(f->beside, f->path)) {
     gantry_status st = err_errno(e, "cannot write %s", f->path);
     file_abandon(f);
     return st;
   }
+  fault_point("file.renamed");
   int fd = f->fd;
   f->fd = -1;
   flush_dir_of(f->path);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@ static void become(const proc_spec *s, int pipe_end, int report, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run's folder must never have two writers, so a child does not outlive its parent */
   if (getppid() != parent) _exit(127);
+  if (s->memory_bytes > 0) setrlimit(RLIMIT_DATA, &(struct rlimit){(rlim_t)s->memory_bytes, (rlim_t)s->memory_bytes});
   if (s->log_path) {
     int log = open(s->log_path, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) goto failed;
@@ -52,7 +55,7 @@ static void close_pair(int p[2]) {
 gantry_status proc_start(const proc_spec *s, proc *out, err *e) {
   int data[2] = {-1, -1}, report[2] = {-1, -1}, why = 0;
   *out = (proc){.fd = -1};
-  if ((s->pipe_fd && pipe2(data, O_CLOEXEC)) || pipe2(report, O_CLOEXEC)) {
+  if ((s->pipe_fd && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, data)) || pipe2(report, O_CLOEXEC)) {
     gantry_status st = err_errno(e, "cannot make a pipe to %s", s->argv[0]);
     close_pair(data);
     return st;
@@ -148,6 +151,18 @@ const char *proc_self(char *out, size_t n) {
   ssize_t k = readlink("/proc/self/exe", out, n - 1);
   out[k > 0 ? k : 0] = 0;
   return out;
+}
+
+int64_t proc_memory(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  int64_t n = pages > 0 && size > 0 ? (int64_t)pages * size : 0;
+  long long group;
+  FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
+  if (f) {
+    if (fscanf(f, "%lld", &group) == 1 && group > 0 && (!n || group < n)) n = group;
+    fclose(f);
+  }
+  return n;
 }
 
 int64_t proc_now_ms(void) {

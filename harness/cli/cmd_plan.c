@@ -1,4 +1,5 @@
 /* cmd_plan.c - `gantry plan EXP.json`: what a run would do, without training anything or leaving anything behind. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/open.h"
+#include "report/outlook.h"
 #include "sched/sched.h"
 #include "store/layout.h"
 
@@ -19,9 +21,69 @@ static const char *bytes_text(arena *a, const char *s) {
 static db_value text(const char *s) { return (db_value){.type = DB_TEXT, .s = s}; }
 static db_value number(arena *a, int64_t v) { return (db_value){.type = DB_INT, .i = v, .s = arena_fmt(a, "%lld", (long long)v)}; }
 
-static void print_cells(const cfg_experiment *x, const sched_plan *p, int how, arena *a) {
-  static const char *const cols[] = {"cell", "label", "key", "params_g", "params_d", "memory", "steps", "done", "evaluate", "continue", "train", "retry", "failed", "remark"};
-  enum { N = 14 };
+/* Steps that a job still has to train. */
+static int64_t steps_left(const sched_job *j) { return j->action == SCHED_TRAIN || j->action == SCHED_RETRY ? j->total : j->action == SCHED_CONTINUE ? j->total - j->run.step : 0; }
+
+/* Seconds of training left in each cell; NaN where no run tells. */
+static gantry_status estimate(const cfg_experiment *x, const sched_plan *p, db *d, double *left, err *e) {
+  for (uint32_t k = 0; k < x->n_cells; k++) left[k] = 0;
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    double s = 0;
+    int64_t steps = 0;
+    for (uint32_t i = 0; i < p->n; i++)
+      if (p->jobs[i].cell == k) steps += steps_left(&p->jobs[i]);
+    if (!steps) continue;
+    if (d) TRY(outlook_step_seconds(d, x->name, x->cells[k].run->json, &s, e));
+    left[k] = s > 0 ? s * (double)steps : NAN;
+  }
+  return GANTRY_OK;
+}
+
+static void print_time(double s) { printf(s < 90 ? "about %.0f s" : s < 5400 ? "about %.0f min" : "about %.1f h", s < 90 ? s : s < 5400 ? s / 60 : s / 3600); }
+
+/* How long the rest takes, and which differences it can show. */
+static gantry_status print_outlook(const cfg_experiment *x, db *d, const double *left, err *e) {
+  double all = 0, sd;
+  int64_t df = 0, threads = 1, jobs;
+  uint32_t cells = 0;
+  int known = 1;
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    if (isnan(left[k])) known = 0;
+    else all += left[k];
+    if (!x->cells[k].run || x->cells[k].same_as >= 0) continue;
+    cells++;
+    if (x->cells[k].run->threads > threads) threads = x->cells[k].run->threads;
+  }
+  jobs = sched_cores() / threads > 0 ? sched_cores() / threads : 1;
+  if (!known) printf("time: not known before a run of this grid is in the database; gantry run --smoke makes one\n");
+  else if (all > 0) {
+    printf("time: ");
+    print_time(all / (double)jobs);
+    printf(" of training with %lld at once, evaluations aside\n", (long long)jobs);
+  }
+  if (!x->judge_metric || x->n_seeds < 2) return GANTRY_OK;
+  int ratio = x->judge_better < 0;
+  if (d) TRY(outlook_spread(d, x->name, x->judge_metric, x->judge_weights, ratio, &sd, &df, e));
+  if (!df && !ratio) return printf("detectable: not known before runs with several seeds are in the database\n"), GANTRY_OK;
+  if (!df) sd = 0.05;
+  printf("detectable with %u seeds (80 %% power, 5 %% level; ", x->n_seeds);
+  if (!df) printf("assuming that seeds spread %s by 5 %%", x->judge_metric);
+  else if (ratio) printf("seeds spread %s by %.1f %%, %lld degrees of freedom", x->judge_metric, 100 * sd, (long long)df);
+  else printf("seeds spread %s by %.3g, %lld degrees of freedom", x->judge_metric, sd, (long long)df);
+  printf("): two cells");
+  for (uint32_t f = 0; f <= x->n_factors; f++) {
+    uint32_t contexts = f ? cells / x->factors[f - 1].n_levels : 1;
+    double least = outlook_detectable(sd, x->n_seeds, contexts ? contexts : 1);
+    if (f) printf(", %s", x->factors[f - 1].name);
+    printf(ratio ? " %.0f %%" : " %.3g", ratio ? 100 * (exp(least) - 1) : least);
+  }
+  printf("\n");
+  return GANTRY_OK;
+}
+
+static void print_cells(const cfg_experiment *x, const sched_plan *p, const double *left, int how, arena *a) {
+  static const char *const cols[] = {"cell", "label", "key", "params_g", "params_d", "memory", "steps", "left_s", "done", "evaluate", "continue", "train", "retry", "failed", "remark"};
+  enum { N = 15 };
   db_table t = {.n_cols = N, .n_rows = x->n_cells, .cols = (const char **)(uintptr_t)cols, .cells = ARENA_ARRAY(a, db_value, (size_t)N * x->n_cells + 1)};
   for (uint32_t k = 0; k < x->n_cells; k++) {
     const cfg_cell *c = &x->cells[k];
@@ -37,8 +99,9 @@ static void print_cells(const cfg_experiment *x, const sched_plan *p, int how, a
     row[4] = text(f->params_d ? f->params_d : "");
     row[5] = text(bytes_text(a, f->memory));
     row[6] = f->train_key ? number(a, f->steps) : text("");
-    for (int i = 0; i < 6; i++) row[7 + i] = number(a, count[i]);
-    row[13] = text(c->excluded ? arena_fmt(a, "excluded: %s", c->excluded) : c->same_as >= 0 ? arena_fmt(a, "the same as cell %lld", (long long)c->same_as) : !c->selected ? "not selected" : "");
+    row[7] = isnan(left[k]) ? text("") : number(a, (int64_t)ceil(left[k]));
+    for (int i = 0; i < 6; i++) row[8 + i] = number(a, count[i]);
+    row[14] = text(c->excluded ? arena_fmt(a, "excluded: %s", c->excluded) : c->same_as >= 0 ? arena_fmt(a, "the same as cell %lld", (long long)c->same_as) : !c->selected ? "not selected" : "");
   }
   cli_print(&t, how);
 }
@@ -68,10 +131,14 @@ int cmd_plan(int argc, char **argv) {
   for (const char *const *w = x->warnings; *w; w++) log_line(LOG_WARN, "%s", *w);
   if (file_exists(layout_db(a, f[OUT].text)) && cli_db(a, f[OUT].text, &d, &e)) goto done;
   if (sched_plan_make(x, reg, &o, d, 0, a, &p, &e)) goto done;
-  print_cells(x, &p, f[JSON].on ? PRINT_JSON : PRINT_TEXT, a);
-  if (!f[JSON].on)
+  double *left = ARENA_ARRAY(a, double, x->n_cells + 1);
+  if (estimate(x, &p, d, left, &e)) goto done;
+  print_cells(x, &p, left, f[JSON].on ? PRINT_JSON : PRINT_TEXT, a);
+  if (!f[JSON].on) {
     printf("%u cells, %u seeds: %u runs; %u done, %u evaluate, %u continue, %u train, %u retry, %u failed\n", x->n_cells, x->n_seeds, p.n - p.count[SCHED_SAME], p.count[SCHED_DONE], p.count[SCHED_EVALUATE], p.count[SCHED_CONTINUE],
            p.count[SCHED_TRAIN], p.count[SCHED_RETRY], p.count[SCHED_FAILED]);
+    print_outlook(x, d, left, &e);
+  }
 done:
   if (e.code) code = flags_error("plan", &e);
   db_close(d);

@@ -12,7 +12,8 @@
 #include "sched/sched.h"
 #include "store/layout.h"
 
-enum { OUT, JOBS, DEVICE, SMOKE, RETRY, MAX_FAILURES, FAIL_FAST, QUIET, JSON, OPEN, N = OPEN + OPEN_N };
+enum { OUT, JOBS, DEVICE, SMOKE, RETRY, RETRIES, MAX_FAILURES, FAIL_FAST, TIMEOUT, MEMORY, ON_EVENT, QUIET, JSON, OPEN, N = OPEN + OPEN_N };
+enum { DEFAULT_TIMEOUT_S = 900, LOG_BYTES = 256 << 20 };
 
 static const char *const *worker_flags(arena *a, const char *out, const flag *f) {
   const flag *files = &f[OPEN + OPEN_PLUGIN], *roots = &f[OPEN + OPEN_PLUGIN_PATH];
@@ -25,6 +26,18 @@ static const char *const *worker_flags(arena *a, const char *out, const flag *f)
   return x;
 }
 
+/* "4G", "800M", "0"; NULL: nine tenths of what there is, so that one run cannot take the machine down with it. */
+static gantry_status memory_limit(const char *text, int64_t *bytes, err *e) {
+  char *end;
+  *bytes = proc_memory() / 10 * 9;
+  if (!text) return GANTRY_OK;
+  double v = strtod(text, &end);
+  double unit = *end == 'G' || *end == 'g' ? 1e9 : *end == 'M' || *end == 'm' ? 1e6 : 1;
+  if (end == text || !(v >= 0) || v * unit > 1e15 || (unit > 1 && end[1]) || (unit == 1 && *end)) return err_set(e, GANTRY_E_CONFIG, "--memory %s: a size like 4G or 800M, or 0 for no limit", text);
+  *bytes = (int64_t)(v * unit);
+  return GANTRY_OK;
+}
+
 static gantry_status conclude(db *d, const cfg_experiment *x, const sched_plan *p, const sched_outcome *r, const char *out, int json, arena *a, err *e) {
   report_model m;
   buf b = {0};
@@ -32,7 +45,7 @@ static gantry_status conclude(db *d, const cfg_experiment *x, const sched_plan *
   if (json) {
     buf_printf(&b, "{\"grid\": \"%s\", \"database\": ", x->name);
     cli_json_text(&b, layout_db(a, out));
-    buf_printf(&b, ", \"already_done\": %u, \"done\": %u, \"diverged\": %u, \"failed\": %u, \"stopped\": %u, \"left\": %u}\n", p->count[SCHED_DONE], r->done, r->diverged, r->failed, r->stopped, r->left);
+    buf_printf(&b, ", \"already_done\": %u, \"done\": %u, \"diverged\": %u, \"pruned\": %u, \"failed\": %u, \"stopped\": %u, \"left\": %u}\n", p->count[SCHED_DONE], r->done, r->diverged, r->pruned, r->failed, r->stopped, r->left);
   } else {
     report_text(&m, a, &b);
     buf_printf(&b, "database %s   samples %s/runs/%s/   report: gantry report %s -o report.html\n", layout_db(a, out), out, x->name, out);
@@ -53,6 +66,11 @@ static int run_it(const char *path, const flag *f, arena *a, err *e) {
   int code = EXIT_OK;
   if (!reg) return flags_error("run", e);
   sched_options o = {.exe = proc_self(self, sizeof self), .out = layout_out(a, f[OUT].text), .extra = worker_flags(a, layout_out(a, f[OUT].text), f), .jobs = f[JOBS].number, .max_failures = f[FAIL_FAST].on ? 1 : f[MAX_FAILURES].number, .quiet = f[QUIET].on != 0, .again = f[RETRY].on != 0};
+  o.timeout_s = f[TIMEOUT].on ? f[TIMEOUT].number : DEFAULT_TIMEOUT_S;
+  o.retries = f[RETRIES].on ? f[RETRIES].number : 1;
+  o.on_event = f[ON_EVENT].text;
+  o.log_bytes = LOG_BYTES;
+  if (memory_limit(f[MEMORY].text, &o.memory_bytes, e)) goto done;
   if (open_experiment(path, reg, f + OPEN, f[SMOKE].on, &x, e)) goto done;
   for (const char *const *w = x->warnings; *w; w++) log_line(LOG_WARN, "%s", *w);
   if (db_open(o.out, &d, &lost, e)) goto done;
@@ -80,8 +98,12 @@ int cmd_run(int argc, char **argv) {
     [DEVICE] = {.name = "--device", .value = "NAME", .help = "auto, cpu, cuda or cuda:1", .type = FLAG_TEXT},
     [SMOKE] = {.name = "--smoke", .help = "every cell for ten steps with one evaluation, to see that all of it works", .type = FLAG_BOOL},
     [RETRY] = {.name = "--retry", .help = "also runs that failed before", .type = FLAG_BOOL},
+    [RETRIES] = {.name = "--retries", .value = "N", .help = "further tries of a run that crashed, hung or ran out of memory (default 1)", .type = FLAG_INT},
     [MAX_FAILURES] = {.name = "--max-failures", .value = "N", .help = "stop after this many failed runs", .type = FLAG_INT},
     [FAIL_FAST] = {.name = "--fail-fast", .help = "the same as --max-failures 1", .type = FLAG_BOOL},
+    [TIMEOUT] = {.name = "--timeout", .value = "SECONDS", .help = "end a run that gives no sign of life for so long (default 900; 0 = never)", .type = FLAG_INT},
+    [MEMORY] = {.name = "--memory", .value = "SIZE", .help = "most memory of one run, as in 4G or 800M (default: nine tenths of the machine's; 0 = no limit)", .type = FLAG_TEXT},
+    [ON_EVENT] = {.name = "--on-event", .value = "CMD", .help = "shell command for every run that ends; $GANTRY_EVENT is finished, diverged, failed or stopped", .type = FLAG_TEXT},
     [QUIET] = {.name = "--quiet", .help = "no progress", .type = FLAG_BOOL},
     [JSON] = {.name = "--json", .help = "the outcome as JSON on standard output", .type = FLAG_BOOL},
     OPEN_FLAGS};
@@ -89,8 +111,8 @@ int cmd_run(int argc, char **argv) {
   uint32_t n_words;
   int code = cli_parse(argc, argv, "gantry run EXP.json [--out DIR] [--jobs N] [--set path=value]... [--only axis=label]...", f, N, 1, words, 8, &n_words);
   if (code >= 0) return code;
-  if (f[JOBS].number < 0 || f[MAX_FAILURES].number < 0) {
-    fprintf(stderr, "gantry run: --jobs and --max-failures are counts\n");
+  if (f[JOBS].number < 0 || f[MAX_FAILURES].number < 0 || f[RETRIES].number < 0 || f[RETRIES].number > 100 || f[TIMEOUT].number < 0) {
+    fprintf(stderr, "gantry run: --jobs, --max-failures, --retries (at most 100) and --timeout are counts\n");
     return EXIT_USAGE;
   }
   arena *a = arena_new();

@@ -28,6 +28,14 @@ static void fact(rec_writer *w, const char *key, const char *value) {
   rec_put(w, &r);
 }
 
+static void beat(rec_writer *w, const char *doing) {
+  rec r = {.type = REC_BEAT};
+  err ignored = {0};
+  r.u.beat.doing = doing;
+  rec_put(w, &r);
+  rec_flush(w, &ignored);
+}
+
 static void done(rec_writer *w, int64_t step, const char *status, const err *e) {
   static const char *const classes[] = {"", "plugin", "shape", "dtype", "unsupported", "config", "io", "memory", "device", "internal", "cancelled"};
   rec r = {.type = REC_DONE, .step = step};
@@ -113,11 +121,15 @@ int cmd_worker(int argc, char **argv) {
   struct sigaction act = {.sa_handler = on_signal};
   sigaction(SIGTERM, &act, NULL);
   crash_describe(&r);
+  beat(w, "opening the data and building the programs");
   if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
     train_loop_options o = {.dir = f[DIR].text, .cache = f[CACHE].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
     if (f[DEVICE].on) r->device = f[DEVICE].text;
     if (f[PROBE].on) probe(r, w, &e);
-    else if (!train_start(r, &e)) train_loop(r, &o, &outcome, &e);
+    else {
+      beat(w, "compiling");
+      if (!train_start(r, &e)) train_loop(r, &o, &outcome, &e);
+    }
   }
   if (e.code) {
     rc = flags_error("worker", &e);

@@ -35,7 +35,7 @@ static gantry_status allow_keys(const doc *src, const json_t *o, const char *con
   return GANTRY_OK;
 }
 
-static gantry_status read_values(const doc *src, axis *x, const json_t *values, arena *a, err *e) {
+static gantry_status read_values(const doc *src, axis *x, const json_t *values, int drawn, arena *a, err *e) {
   const json_t *path = json_object_get(x->self, "path");
   if (!json_is_string(path)) return doc_fail(src, doc_place(src, x->self, "path", 0), AT_VALUE, e, "axis \"%s\": \"path\" must be a dotted path such as \"train.batch\"", x->name);
   if (!json_array_size(values)) return doc_fail(src, doc_place(src, x->self, "values", 0), AT_VALUE, e, "axis \"%s\": \"values\" must be a list with at least one value", x->name);
@@ -45,7 +45,9 @@ static gantry_status read_values(const doc *src, axis *x, const json_t *values, 
   for (uint32_t k = 0; k < x->n; k++) {
     const json_t *one = json_array_get(values, k);
     layer l = {.path = x->path, .value = one, .parent = values, .index = k, .src = src};
-    v[k] = (level){.label = json_label(a, one), .value_json = text_of(a, one), .sets = {arena_copy(a, &l, sizeof l), 1}, .at = doc_place(src, values, NULL, k)};
+    uint32_t before = 0; /* draws of the same value: the second is "value#2" */
+    for (uint32_t i = 0; drawn && i < k; i++) if (json_equal(json_array_get(values, i), one)) before++;
+    v[k] = (level){.label = before ? arena_fmt(a, "%s#%u", json_label(a, one), before + 1) : json_label(a, one), .value_json = text_of(a, one), .sets = {arena_copy(a, &l, sizeof l), 1}, .at = doc_place(src, values, NULL, k)};
   }
   x->levels = v;
   return GANTRY_OK;
@@ -137,7 +139,7 @@ static gantry_status read_baseline(plan_in *in, const json_t *baseline, const do
 }
 
 gantry_status read_axes(plan_in *in, const json_t *axes, const json_t *baseline, const doc *src_baseline, arena *a, err *e) {
-  static const char *const known[] = {"path", "values", "levels", "when"};
+  static const char *const known[] = {"path", "values", "levels", "draw", "when"};
   const doc *src = in->src_axes;
   const char *const *keys;
   uint32_t n = object_keys(a, axes, &keys);
@@ -148,10 +150,18 @@ gantry_status read_axes(plan_in *in, const json_t *axes, const json_t *baseline,
     *x = (axis){.name = keys[k], .self = json_object_get(axes, keys[k])};
     if (keys[k][strspn(keys[k], id_chars)] || !*keys[k]) return doc_fail(src, at, AT_KEY, e, "\"%s\" cannot name an axis: letters, digits and _ only", keys[k]);
     if (!json_is_object(x->self)) return doc_fail(src, at, AT_VALUE, e, "axis \"%s\" must be {\"path\": ..., \"values\": [...]} or {\"levels\": {...}}", keys[k]);
-    TRY(allow_keys(src, x->self, known, 4, a, e));
+    TRY(allow_keys(src, x->self, known, 5, a, e));
+    const json_t *draw = json_object_get(x->self, "draw");
+    if (draw && json_object_get(x->self, "values")) return doc_fail(src, at, AT_KEY, e, "axis \"%s\" has both \"values\" and \"draw\": one of them", keys[k]);
+    if (draw) {
+      json_t *drawn = NULL;
+      TRY(draw_values(src, x, draw, &drawn, a, e));
+      json_object_set_new((json_t *)(uintptr_t)x->self, "values", drawn); /* the stored text of the experiment says what was drawn */
+      json_object_del((json_t *)(uintptr_t)x->self, "draw");
+    }
     const json_t *values = json_object_get(x->self, "values"), *levels = json_object_get(x->self, "levels");
-    if (!values == !levels) return doc_fail(src, at, AT_KEY, e, "axis \"%s\" needs either \"path\" and \"values\", or \"levels\"", keys[k]);
-    TRY(values ? read_values(src, x, values, a, e) : read_levels(src, x, levels, a, e));
+    if (!values == !levels) return doc_fail(src, at, AT_KEY, e, "axis \"%s\" needs either \"path\" and \"values\" (or \"draw\"), or \"levels\"", keys[k]);
+    TRY(values ? read_values(src, x, values, draw != NULL, a, e) : read_levels(src, x, levels, a, e));
     x->when = json_object_get(x->self, "when");
     in->n_axes++;
     TRY(check_axis(in, x, e));

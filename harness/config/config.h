@@ -84,6 +84,13 @@ typedef struct cfg_cell {
   int64_t same_as;             /* index of an earlier cell with the same settings, or -1 */
   uint8_t selected;            /* 0: left out by --only; its place and number stay */
 } cfg_cell;
+enum { CFG_MEDIAN = 1, CFG_ASHA = 2 };
+typedef struct cfg_early { /* ending runs that do badly; see sched/early.h */
+  uint32_t rule;               /* 0: none */
+  cfg_duration after;          /* no run is ended before this */
+  double factor;               /* asha: one in so many goes on at each rung */
+  int64_t least;               /* other runs of the same seed that a run is compared with at least */
+} cfg_early;
 typedef struct cfg_experiment {
   const char *name, *question, *path, *dir;
   const cfg_factor *factors;
@@ -93,6 +100,7 @@ typedef struct cfg_experiment {
   const uint64_t *seeds;
   uint32_t n_seeds;
   const char *judge_metric, *judge_weights, *judge_reduce; /* "fd", or "coverage.modes" for a metric of several values; NULL without metrics */
+  cfg_early early;
   int32_t judge_better;        /* -1: lower is better, +1: higher, 0: neither */
   const char *spec_json;       /* the file as resolved with extends and --set */
   const char *const *warnings; /* NULL-terminated */

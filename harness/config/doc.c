@@ -104,6 +104,15 @@ static gantry_status walk_value(walk *w, const json_t *v) {
 gantry_status doc_parse(doc *d, const char *name, const char *text, size_t n, arena *a, err *e) {
   *d = (doc){.name = arena_str(a, name), .text = arena_strn(a, text, n)};
   json_error_t why;
+  const char *nul = memchr(text, 0, n); /* Jansson passes over it in places, and every text after it would be cut */
+  if (nul) {
+    place at = {.key_line = 1, .key_col = 1};
+    const char *line = text;
+    for (const char *s = text; s < nul; s++)
+      if (*s == '\n') at.key_line++, line = s + 1;
+    at.key_col = column(line, nul);
+    return doc_fail(d, &at, AT_KEY, e, "not valid JSON: a byte 0 stands here; is this a text file?");
+  }
   d->root = json_loadb(text, n, 0, &why);
   if (!d->root) {
     place at = {.key_line = (uint32_t)(why.line > 0 ? why.line : 1), .key_col = (uint32_t)(why.column > 0 ? why.column : 1)};

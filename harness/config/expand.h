@@ -27,6 +27,8 @@ typedef struct plan_in { /* everything that decides the cells */
 typedef struct combo { const char *label; int32_t *level; writes sets; } combo; /* sets: of a ladder; axes set by level */
 typedef struct combos { combo *p; uint32_t n, cap; } combos;
 
+/* draw.c: the values of an axis that says how to draw them; a new array. */
+gantry_status draw_values(const doc *src, const axis *x, const json_t *draw, json_t **values, arena *a, err *e);
 gantry_status read_axes(plan_in *in, const json_t *axes, const json_t *baseline, const doc *src_baseline, arena *a, err *e);
 gantry_status read_ladder(plan_in *in, const json_t *ladder, arena *a, err *e);
 gantry_status read_rules(plan_in *in, const json_t *rules, arena *a, err *e);

@@ -15,7 +15,7 @@ void loading_warn(loading *l, const char *text) {
   VEC_PUSH(l->warnings, text);
 }
 
-static const char *const top_keys[] = {"gantry", "name", "question", "extends", "base", "axes", "ladder", "rules", "exclude", "design", "baseline", "seeds", "judge"};
+static const char *const top_keys[] = {"gantry", "name", "question", "extends", "base", "axes", "ladder", "rules", "exclude", "design", "baseline", "seeds", "judge", "early_stopping"};
 enum { N_TOP = sizeof top_keys / sizeof *top_keys };
 
 const json_t *loading_top(loading *l, const char *key, const doc **src) {
@@ -181,6 +181,7 @@ static gantry_status load(loading *l, const char *path) {
   TRY(read_name(l));
   TRY(read_seeds(l));
   TRY(loading_judge(l));
+  TRY(loading_early(l));
   TRY(read_sections(l));
   if (l->o->smoke) add_smoke(l);
   const json_t *design = loading_top(l, "design", &src);

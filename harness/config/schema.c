@@ -148,10 +148,12 @@ static json_t *axis_schema(void) {
   put(values, "path", typed("string"));
   put(values, "values", json_pack("{s:s, s:i}", "type", "array", "minItems", 1));
   put(values, "when", typed("object"));
+  put(values, "draw", closed(json_pack("{s:{s:s,s:i,s:i}, s:{s:s,s:i,s:i}, s:{s:s,s:i}, s:{s:s,s:i,s:i}, s:o, s:o}", "uniform", "type", "array", "minItems", 2, "maxItems", 2, "log_uniform", "type", "array", "minItems", 2, "maxItems", 2,
+                                     "choice", "type", "array", "minItems", 1, "n", "type", "integer", "minimum", 1, "maximum", 10000, "seed", typed("integer"), "integer", typed("boolean"))));
   put(levels, "levels", map_of(typed("object")));
   put(levels, "when", typed("object"));
   json_t *v = closed(values), *l = closed(levels);
-  put(v, "required", json_pack("[s,s]", "path", "values"));
+  put(v, "required", json_pack("[s]", "path"));
   put(l, "required", json_pack("[s]", "levels"));
   return json_pack("{s:[o,o]}", "anyOf", v, l);
 }
@@ -171,6 +173,7 @@ void cfg_schema(abi_registry *reg, buf *out) {
   put(p, "baseline", typed("object"));
   put(p, "seeds", json_pack("{s:[o,o]}", "anyOf", json_pack("{s:s, s:i}", "type", "integer", "minimum", 1), json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "integer")));
   put(p, "judge", closed(json_pack("{s:o, s:{s:[s,s,s]}, s:{s:[s,s]}}", "metric", typed("string"), "weights", "enum", "ema", "raw", "auto", "reduce", "enum", "last", "best")));
+  put(p, "early_stopping", closed(json_pack("{s:{s:[s,s]}, s:{s:s}, s:{s:s,s:f,s:i}, s:{s:s,s:i}}", "rule", "enum", "median", "asha", "after", "$ref", "#/definitions/duration", "factor", "type", "number", "minimum", 1.5, "maximum", 100, "least", "type", "integer", "minimum", 1)));
   json_t *root = closed(p);
   put(root, "$schema", json_string("http://json-schema.org/draft-07/schema#"));
   put(root, "title", json_string("Gantry experiment"));

@@ -23,6 +23,8 @@ typedef struct eval_context {
   arena *mem;
   VEC(eval_cached) programs;
   VEC(eval_set) sets;
+  void (*beat)(void *user, const char *doing); /* called between batches, or NULL: a sign of life */
+  void *beat_user;
   const char *features;     /* name of the feature network that is loaded, or NULL */
   char features_sha[65];    /* of its weights */
   const char *cache;        /* folder for what metrics keep of real sets, or NULL */

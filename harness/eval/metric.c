@@ -190,6 +190,7 @@ static gantry_status run_pass(metric_run *m, uint32_t k, const gantry_pass *pass
     int64_t left = m->size[pass->set] - done, valid = left < BATCH ? left : BATCH;
     if (exec_tensor_get(c->session, "counter/metric.invocation")) TRY(exec_write(c->session, "counter/metric.invocation", &batch, sizeof batch, e));
     TRY(exec_run(c->session, &p, 1, e));
+    if (c->beat) c->beat(c->beat_user, m->q->metric->path);
     for (uint32_t j = 0; j < exec_tensor_count(c->session); j++) {
       const exec_tensor *t = exec_tensor_at(c->session, j);
       if (strncmp(t->name, prefix, len)) continue;

@@ -92,6 +92,7 @@ static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
     if (!strcmp(r->status, "done")) c->done++;
     else if (!strcmp(r->status, "diverged")) c->diverged++, r->value = NAN;
     else if (!strcmp(r->status, "failed") || !strcmp(r->status, "killed")) c->failed++, r->value = NAN;
+    else if (!strcmp(r->status, "pruned")) c->pruned++, r->value = NAN;
     else c->unfinished++, r->value = NAN; /* a number from half way is no result */
   }
   return GANTRY_OK;
@@ -186,7 +187,7 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
   TRY(load_cells(d, a, m, e));
   TRY(load_runs(d, a, m, e));
   m->log_scale = !m->higher;
-  uint32_t with = 0, diverged = 0, failed = 0, open = 0, levels = 0;
+  uint32_t with = 0, diverged = 0, failed = 0, pruned = 0, open = 0, levels = 0;
   for (size_t k = 0; k < (size_t)m->n_cells * m->n_seeds; k++) {
     if (!isnan(m->runs[k].value)) with++;
     if (m->runs[k].value <= 0) m->log_scale = 0; /* ratios need positive numbers */
@@ -199,6 +200,7 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
     diverged += m->cells[k].diverged;
     failed += m->cells[k].failed;
     open += m->cells[k].unfinished;
+    pruned += m->cells[k].pruned;
   }
   find_best(m);
   compare_cells(m, a);
@@ -212,6 +214,7 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
   if (with && m->n_seeds < 5) warn(m, arena_fmt(a, "Only %u seed%s: intervals are wide, and no sign-flip p-value can be below %.3g. Five or more are recommended.", m->n_seeds, m->n_seeds == 1 ? "" : "s", m->n_seeds > 1 ? 2.0 / (1u << m->n_seeds) : 1.0));
   if (diverged) warn(m, arena_fmt(a, "%u run%s diverged. Means leave them out; they are counted beside the means.", diverged, diverged == 1 ? "" : "s"));
   if (failed) warn(m, arena_fmt(a, "%u run%s failed and %s missing from every number here.", failed, failed == 1 ? "" : "s", failed == 1 ? "is" : "are"));
+  if (pruned) warn(m, arena_fmt(a, "%u run%s ended early (early_stopping): means and intervals are of those that were let live, which flatters settings that are often bad.", pruned, pruned == 1 ? " was" : "s were"));
   if (open) warn(m, arena_fmt(a, "%u run%s not finished: `gantry run` continues the grid.", open, open == 1 ? " is" : "s are"));
   if (!strcmp(m->reduce, "best")) warn(m, "The best evaluation of each run is compared: that flatters runs with more evaluations.");
   return GANTRY_OK;

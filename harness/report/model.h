@@ -10,7 +10,7 @@ typedef struct report_cell {
   const int64_t *level;       /* by factor; -1 = does not apply */
   int64_t idx, same_as;
   stat_cell stat;             /* of the runs that have a value and did not diverge */
-  uint32_t done, diverged, failed, unfinished;
+  uint32_t done, diverged, failed, pruned, unfinished;
   uint8_t close_to_best;      /* cannot be told apart from the best cell, paired over seeds */
   stat_effect against_base;   /* to the baseline cell; contexts 0 if it is that cell */
 } report_cell;

@@ -9,23 +9,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RECORD_FD = 3 };
+enum { RECORD_FD = 3, TURN = 16 }; /* TURN: pieces of a pipe read before others have theirs */
 
-gantry_status child_start(child *c, const char *const *argv, const char *const *env, const char *log, rec_fn *fn, void *user, err *e) {
-  *c = (child){.fn = fn, .user = user};
-  TRY(proc_start(&(proc_spec){.argv = argv, .env = env, .pipe_fd = RECORD_FD, .log_path = log}, &c->p, e));
+gantry_status child_start(child *c, const char *const *argv, const char *const *env, const char *log, int64_t memory_bytes, rec_fn *fn, void *user, err *e) {
+  *c = (child){.fn = fn, .user = user, .heard_ms = proc_now_ms()};
+  TRY(proc_start(&(proc_spec){.argv = argv, .env = env, .pipe_fd = RECORD_FD, .log_path = log, .memory_bytes = memory_bytes}, &c->p, e));
   c->reader = rec_reader_new();
   return GANTRY_OK;
 }
 
-/* Everything the pipe holds now. 1: it is at its end. */
-static int read_pipe(child *c) {
+/* What the pipe holds now, up to `turns` pieces. 1: it is at its end. */
+static int read_pipe(child *c, int turns) {
   char bytes[1 << 16];
   while (c->p.fd >= 0) {
+    if (turns-- == 0) return 0;
     ssize_t k = read(c->p.fd, bytes, sizeof bytes);
     if (k < 0 && errno == EINTR) continue;
     if (k < 0) return errno != EAGAIN;
     if (k == 0) return 1;
+    c->heard_ms = proc_now_ms();
     err why = {0};
     if (!c->damaged && rec_feed(c->reader, bytes, (size_t)k, c->fn, c->user, &why)) {
       c->damaged = 1;
@@ -37,10 +39,10 @@ static int read_pipe(child *c) {
 
 static gantry_status look(child *c, err *e) {
   proc_end end;
-  int at_end = read_pipe(c);
+  int at_end = read_pipe(c, TURN);
   TRY(proc_check(&c->p, 0, &end, e));
   if (end.exited) {
-    read_pipe(c); /* what it wrote between the two looks */
+    read_pipe(c, 4 * TURN); /* what it wrote between the two looks */
     proc_close(&c->p);
     c->end = end;
   } else if (at_end) {

@@ -86,6 +86,7 @@ typedef struct asking {
   uint32_t cell;
   char key[65];
   const char *file, *log, *failed;
+  int64_t ended_ms; /* when we ended it ourselves: it hung */
   VEC(answer) facts;
   arena *a;
 } asking;
@@ -120,7 +121,7 @@ static gantry_status ask(asking *q, const cfg_run *r, uint64_t seed, const sched
   for (const char *const *x = o->extra; x && *x; x++) VEC_PUSH(argv, *x);
   VEC_PUSH(argv, NULL);
   static const char *const env[] = {"OMP_NUM_THREADS=1", "OMP_WAIT_POLICY=passive", "OPENBLAS_NUM_THREADS=1", NULL};
-  gantry_status st = child_start(&q->c, argv.p, env, q->log, on_answer, q, e);
+  gantry_status st = child_start(&q->c, argv.p, env, q->log, 0, on_answer, q, e);
   free(argv.p);
   return st;
 }
@@ -130,7 +131,7 @@ static gantry_status ask(asking *q, const cfg_run *r, uint64_t seed, const sched
 static int stands_for_a_crash(asking *q, const char *label) {
   int sig = q->c.end.signal;
   char key[65], text[80];
-  if (sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT) return 0;
+  if (!q->ended_ms && sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT) return 0;
   log_line(LOG_WARN, "cell %s: building it crashed with %s; its runs will fail: %s", label, proc_signal_name(sig), log_tail(q->a, q->log, 4000));
   snprintf(text, sizeof text, "crashed|%s", q->key);
   sha_hex(text, strlen(text), key);
@@ -158,6 +159,19 @@ static void set_fact(sched_facts *f, arena *a, const char *name, const char *val
   if (!strcmp(name, "params.d")) f->params_d = arena_str(a, value);
   if (!strcmp(name, "memory.bytes")) f->memory = arena_str(a, value);
   if (!strcmp(name, "steps.total")) f->steps = strtoll(value, NULL, 10);
+}
+
+/* A plugin that loops while it builds: SIGABRT, whose handler says where, then SIGKILL. */
+static void end_if_hung(asking *q, int64_t timeout_s) {
+  enum { GRACE_MS = 5000 };
+  int64_t now = proc_now_ms();
+  if (q->ended_ms) {
+    if (now - q->ended_ms > GRACE_MS) proc_signal(&q->c.p, SIGKILL);
+  } else if (timeout_s > 0 && now - q->c.heard_ms > timeout_s * 1000) {
+    q->ended_ms = now;
+    log_line(LOG_WARN, "building cell %u shows no sign of life for %lld s (--timeout changes the limit)", q->cell, (long long)timeout_s);
+    proc_signal(&q->c.p, SIGABRT);
+  }
 }
 
 static int wanted(const cfg_cell *c) { return c->run && c->same_as < 0; }
@@ -188,6 +202,7 @@ static gantry_status probe_cells(const cfg_experiment *x, abi_registry *reg, con
     }
     if (!st && running) st = children_wait(list, slots, -1, NULL, 1000, e);
     for (uint32_t s = 0; s < slots && !st; s++) {
+      if (list[s] && !list[s]->end.exited) end_if_hung(&q[s], o->timeout_s);
       if (!list[s] || !list[s]->end.exited) continue;
       st = take_answer(&q[s], x, d, write, e);
       for (uint32_t k = 0; k < q[s].facts.n; k++) set_fact(&p->cells[q[s].cell], a, q[s].facts.p[k].name, q[s].facts.p[k].value);
@@ -232,12 +247,13 @@ static gantry_status write_grid(const cfg_experiment *x, db *d, arena *a, int64_
   return db_put_grid(d, &g, id, e);
 }
 
-static int decide(const sched_job *j, const sched_options *o) {
+static int decide(const sched_job *j, const cfg_experiment *x, const sched_options *o) {
   const char *s = j->run.status;
   if (!j->run.id) return SCHED_TRAIN;
   if (!strcmp(s, "diverged")) return SCHED_DONE; /* an outcome */
+  if (!strcmp(s, "pruned")) return x->early.rule && !o->again ? SCHED_DONE : SCHED_CONTINUE;
   if (!strcmp(s, "done")) return j->run.step < j->total ? SCHED_CONTINUE : strcmp(j->run.eval_key, j->eval_key) ? SCHED_EVALUATE : SCHED_DONE;
-  if (!strcmp(s, "failed") || !strcmp(s, "killed")) return o->again ? SCHED_RETRY : SCHED_FAILED;
+  if (!strcmp(s, "failed")) return o->again ? SCHED_RETRY : SCHED_FAILED; /* one that was killed from outside just goes on */
   return j->run.step > 0 ? SCHED_CONTINUE : SCHED_TRAIN;
 }
 
@@ -259,7 +275,7 @@ static gantry_status plan_one(const cfg_experiment *x, abi_registry *reg, const 
   sha_hex(r->eval_json, strlen(r->eval_json), eval);
   sched_job j = {.cell = cell, .seed = seed, .cfg = r, .label = x->cells[cell].label, .eval_key = arena_str(a, eval), .total = p->cells[of].steps};
   if (d) TRY(db_find_run(d, run_key, a, &j.run, e));
-  j.action = of != cell ? SCHED_SAME : decide(&j, o);
+  j.action = of != cell ? SCHED_SAME : decide(&j, x, o);
   if (write) {
     if (!j.run.id) {
       TRY(db_new_run(d, run_key, r->json, seed, layout_run(a, x->name, of, x->cells[of].label, seed), a, &j.run, e));

@@ -8,15 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "sched/child.h"
+#include "sched/early.h"
+#include "sched/notify.h"
 #include "sched/progress.h"
 #include "sched/sched.h"
+#include "sched/verdict.h"
 
-enum { EX_CONFIG_ = 64, EX_PLUGIN = 70, EX_RESOURCE = 71, EX_STOPPED = 75, LOG_TAIL = 4096 };
+enum { GRACE_MS = 5000 }; /* time a hung run has to say where it hangs */
 
 typedef struct slot {
   child c;
@@ -27,7 +31,13 @@ typedef struct slot {
   const char *judge, *judge_weights;
   arena *a;          /* of this run */
   const char *log, *status, *error_class, *text; /* of REC_DONE */
+  char doing[80];    /* of REC_BEAT */
   int stop_sent;     /* 1 asked, 2 killed by us */
+  int ended;         /* ENDED_*: by us, and why */
+  int64_t ended_ms, log_bytes, silent_s;
+  const cfg_experiment *x;
+  int64_t grid_id;
+  const char *why;   /* it was ended early */
 } slot;
 
 typedef struct going {
@@ -37,7 +47,9 @@ typedef struct going {
   slot *slots;
   child **list;
   sched_job **queue, *jobs; /* what is to start, in order; the plan's jobs */
-  uint8_t *tried;    /* by job: retried already */
+  uint8_t *tried, *alone; /* by job: how often tried again; to run with no other beside it */
+  notifier notify;
+  int64_t grid_id;
   uint32_t n_slots, n_queue, next, n_running;
   progress *view;
   sched_outcome *out;
@@ -69,9 +81,23 @@ static void on_record(void *user, const rec *r) {
       s->shown.loss_d = r->u.progress.loss_d;
       s->shown.loss_g = r->u.progress.loss_g;
       break;
-    case REC_EVAL:
+    case REC_SYNC:
+      if (!s->e->code) rec_answer(s->c.p.fd, r->u.sync.token); /* what could not be stored is not safe: no answer */
+      break;
+    case REC_BEAT:
+      s->shown.step = r->step > s->shown.step ? r->step : s->shown.step;
+      snprintf(s->doing, sizeof s->doing, "%s", r->u.beat.doing);
+      break;
+    case REC_EVAL: {
+      int end = 0;
+      if (!s->e->code && !s->ended && !s->stop_sent && !early_judge(s->x, s->d, s->grid_id, s->job, r, s->a, &end, &s->why, s->e) && end) {
+        s->ended = ENDED_EARLY; /* it saves, so that it can go on some day */
+        s->ended_ms = proc_now_ms();
+        proc_signal(&s->c.p, SIGTERM);
+      }
       if (s->judge && !strcmp(r->u.eval.metric, s->judge) && (!strcmp(s->judge_weights, "auto") || !strcmp(s->judge_weights, r->u.eval.weights))) s->shown.judge = r->u.eval.value;
       break;
+    }
     case REC_DONE:
       s->status = arena_str(s->a, r->u.done.status);
       s->error_class = given(s->a, r->u.done.error_class);
@@ -83,7 +109,7 @@ static void on_record(void *user, const rec *r) {
 
 static gantry_status start(going *g, slot *s, sched_job *j) {
   arena *a = arena_new();
-  *s = (slot){.job = j, .d = g->d, .e = g->e, .a = a, .judge = g->x->judge_metric, .judge_weights = g->x->judge_weights};
+  *s = (slot){.job = j, .d = g->d, .e = g->e, .a = a, .judge = g->x->judge_metric, .judge_weights = g->x->judge_weights, .x = g->x, .grid_id = g->grid_id};
   s->shown = (running){.label = j->label, .seed = j->seed, .total = j->total, .step = j->run.step, .started_ms = proc_now_ms(), .loss_d = NAN, .loss_g = NAN, .judge = NAN};
   const char *dir = path_join(a, g->o->out, j->run.dir), *config = path_join(a, dir, "config.json");
   s->log = path_join(a, dir, "log.txt");
@@ -95,44 +121,13 @@ static gantry_status start(going *g, slot *s, sched_job *j) {
   for (const char *const *x = g->o->extra; x && *x; x++) VEC_PUSH(argv, *x);
   VEC_PUSH(argv, NULL);
   const char *env[] = {arena_fmt(a, "OMP_NUM_THREADS=%lld", (long long)j->cfg->threads), "OMP_WAIT_POLICY=passive", "OPENBLAS_NUM_THREADS=1", NULL};
-  gantry_status st = child_start(&s->c, argv.p, env, s->log, on_record, s, g->e);
+  gantry_status st = child_start(&s->c, argv.p, env, s->log, g->o->memory_bytes, on_record, s, g->e);
   free(argv.p);
   if (st) return st;
+  fault_point("sched.started");
   g->list[s - g->slots] = &s->c;
   g->n_running++;
   return db_run_start(g->d, j->run.id, s->c.p.pid, j->total, g->tried[j - g->jobs] || j->action == SCHED_RETRY, g->e);
-}
-
-/* What a child's end means. *crash: worth one more try. */
-static void judge_end(slot *s, db_end *x, int *crash) {
-  const proc_end *end = &s->c.end;
-  *crash = 0;
-  *x = (db_end){.status = "failed", .code = end->code, .signal = end->signal, .error_class = s->error_class, .error_text = s->text};
-  if (s->c.damaged) {
-    x->error_class = "damaged records";
-    x->error_text = "its records could not be read, so it was ended";
-    *crash = 1;
-  } else if (end->signal) {
-    int outside = end->signal == SIGKILL || end->signal == SIGTERM || end->signal == SIGINT || end->signal == SIGHUP;
-    x->status = s->stop_sent ? "stopped" : outside ? "killed" : "failed";
-    *crash = !s->stop_sent;
-    if (!s->stop_sent) {
-      x->error_class = proc_signal_name(end->signal);
-      x->error_text = arena_fmt(s->a, "the process was ended by %s%s%s%s", proc_signal_name(end->signal), end->signal == SIGKILL ? " (out of memory?)" : "", s->text ? ": " : "", s->text ? s->text : "");
-    }
-  } else if (end->code == EX_STOPPED) {
-    x->status = "stopped";
-    x->error_class = x->error_text = NULL;
-  } else if (end->code == 0 && s->status && (!strcmp(s->status, "done") || !strcmp(s->status, "diverged"))) {
-    x->status = s->status;
-    x->eval_key = s->job->eval_key;
-  } else if (!x->error_class) {
-    x->error_class = end->code == EX_CONFIG_ ? "configuration" : end->code == EX_PLUGIN ? "plugin crash" : end->code == EX_RESOURCE ? "resources" : end->code ? "ended early" : "no result";
-    *crash = end->code == EX_PLUGIN;
-  }
-  if (strcmp(x->status, "failed") && strcmp(x->status, "killed")) return;
-  x->log_tail = log_tail(s->a, s->log, LOG_TAIL);
-  if (!x->error_text) x->error_text = *x->log_tail ? arena_str(s->a, strrchr(x->log_tail, '\n') ? strrchr(x->log_tail, '\n') + 1 : x->log_tail) : arena_fmt(s->a, "the process ended with status %d and said nothing", end->code);
 }
 
 static void tell(going *g, const slot *s, const db_end *x) {
@@ -146,36 +141,79 @@ static void tell(going *g, const slot *s, const db_end *x) {
   if (g->o->quiet) log_line(LOG_ERROR, "%s s%llu: %s (log: %s)", s->job->label, (unsigned long long)s->job->seed, x->error_text, s->log);
 }
 
+static void tell_user(going *g, const slot *s, const db_end *x) {
+  notice w = {.event = !strcmp(x->status, "done") ? "finished" : !strcmp(x->status, "killed") ? "failed" : x->status, .grid = g->x->name, .label = s->job->label, .run = s->job->run.uid};
+  w.dir = path_join(s->a, g->o->out, s->job->run.dir);
+  w.seed = s->job->seed;
+  w.step = s->shown.step;
+  w.error = x->error_text;
+  notify(&g->notify, &w);
+}
+
 static gantry_status finish(going *g, slot *s) {
-  db_end x;
-  int crash;
-  judge_end(s, &x, &crash);
-  gantry_status st = g->e->code ? g->e->code : db_run_end(g->d, s->job->run.id, &x, g->e);
-  tell(g, s, &x);
+  verdict v = verdict_of(&(verdict_in){.c = &s->c, .status = s->status, .error_class = s->error_class, .text = s->text, .doing = s->doing, .log = s->log, .eval_key = s->job->eval_key, .silent_s = s->silent_s,
+                                       .memory_bytes = g->o->memory_bytes, .why = s->why, .ended = s->ended ? s->ended : s->stop_sent ? ENDED_ASKED : ENDED_NOT}, s->a);
+  gantry_status st = g->e->code ? g->e->code : db_run_end(g->d, s->job->run.id, &v.end, g->e);
+  fault_point("sched.ended");
+  tell(g, s, &v.end);
   size_t at = (size_t)(s->job - g->jobs);
-  int failed = !strcmp(x.status, "failed") || !strcmp(x.status, "killed");
-  if (failed && crash && !g->tried[at] && !g->stopping) {
-    g->tried[at] = 1;
+  int failed = !strcmp(v.end.status, "failed") || !strcmp(v.end.status, "killed");
+  if (failed && v.again && g->tried[at] < g->o->retries && !g->stopping) {
+    g->tried[at]++;
+    g->alone[at] = v.alone;
     g->queue[g->n_queue++] = s->job; /* its place: behind everything else */
-    progress_say(g->view, "         tried once more at the end");
+    progress_say(g->view, "         tried again at the end%s", v.alone ? ", with no other run beside it" : "");
   } else if (failed) {
     g->out->failed++;
+    tell_user(g, s, &v.end);
     if (g->o->max_failures > 0 && g->out->failed >= (uint64_t)g->o->max_failures && !g->stopping) {
       progress_say(g->view, "%u failed run%s: stopping", g->out->failed, g->out->failed == 1 ? "" : "s");
       g->stopping = 1;
     }
-  } else if (!strcmp(x.status, "stopped"))
-    g->out->stopped++;
-  else if (!strcmp(x.status, "diverged"))
-    g->out->diverged++;
-  else
-    g->out->done++;
+  } else {
+    if (!strcmp(v.end.status, "stopped")) g->out->stopped++;
+    else if (!strcmp(v.end.status, "diverged")) g->out->diverged++;
+    else if (!strcmp(v.end.status, "pruned")) g->out->pruned++;
+    else g->out->done++;
+    tell_user(g, s, &v.end);
+  }
   g->list[s - g->slots] = NULL;
   g->n_running--;
   child_free(&s->c);
   arena_free(s->a);
   *s = (slot){0};
   return st;
+}
+
+/* Ends what hangs or floods its log. A hung run is sent SIGABRT first, whose handler writes where it hangs, then SIGKILL. */
+static void watch(going *g, int64_t now) {
+  for (uint32_t k = 0; k < g->n_slots; k++) {
+    slot *s = &g->slots[k];
+    struct stat info;
+    if (!g->list[k]) continue;
+    if (s->ended) {
+      if (now - s->ended_ms > (s->ended == ENDED_EARLY ? 12 * GRACE_MS : GRACE_MS)) proc_signal(&s->c.p, SIGKILL);
+      continue;
+    }
+    if (stat(s->log, &info) == 0 && info.st_size != s->log_bytes) { /* a plugin that says something is alive too */
+      if (s->log_bytes && g->o->log_bytes && info.st_size > g->o->log_bytes) s->ended = ENDED_LOG;
+      s->log_bytes = info.st_size;
+      s->c.heard_ms = now > s->c.heard_ms ? now : s->c.heard_ms;
+    }
+    if (g->o->timeout_s > 0 && now - s->c.heard_ms > g->o->timeout_s * 1000) s->ended = ENDED_HUNG;
+    if (!s->ended) continue;
+    s->ended_ms = now;
+    s->silent_s = (now - s->c.heard_ms) / 1000;
+    proc_signal(&s->c.p, s->ended == ENDED_HUNG ? SIGABRT : SIGKILL);
+  }
+}
+
+/* Whether the next in the queue may start now. */
+static int may_start(const going *g) {
+  if (g->next >= g->n_queue || g->stopping) return 0;
+  for (uint32_t k = 0; k < g->n_slots; k++)
+    if (g->list[k] && g->alone[g->slots[k].job - g->jobs]) return 0;
+  return !g->n_running || !g->alone[g->queue[g->next] - g->jobs];
 }
 
 static void on_signal(going *g, int fd) {
@@ -200,7 +238,7 @@ static gantry_status loop(going *g, int signals) {
   const running **shown = mem_alloc(sizeof *shown * g->n_slots);
   gantry_status st = GANTRY_OK;
   while (!st && (g->n_running || (g->next < g->n_queue && !g->stopping))) {
-    for (uint32_t k = 0; k < g->n_slots && g->next < g->n_queue && !g->stopping && !st; k++)
+    for (uint32_t k = 0; k < g->n_slots && may_start(g) && !st; k++)
       if (!g->list[k]) {
         st = start(g, &g->slots[k], g->queue[g->next++]);
         if (st && !g->list[k]) arena_free(g->slots[k].a);
@@ -209,6 +247,7 @@ static gantry_status loop(going *g, int signals) {
     if (!st) st = children_wait(g->list, g->n_slots, signals, &news, 100, g->e);
     if (news) on_signal(g, signals);
     pass_on(g);
+    watch(g, proc_now_ms());
     for (uint32_t k = 0; k < g->n_slots && !st; k++)
       if (g->list[k] && g->list[k]->end.exited) st = finish(g, &g->slots[k]);
     if (!st) st = g->e->code; /* a record that could not be stored */
@@ -216,15 +255,16 @@ static gantry_status loop(going *g, int signals) {
     uint32_t n = 0;
     for (uint32_t k = 0; k < g->n_slots; k++)
       if (g->list[k]) shown[n++] = &g->slots[k].shown;
-    progress_draw(g->view, shown, n, g->out->done + g->out->diverged + g->out->failed, proc_now_ms());
+    progress_draw(g->view, shown, n, g->out->done + g->out->diverged + g->out->pruned + g->out->failed, proc_now_ms());
   }
   free(shown);
   return st;
 }
 
-/* After a failure of the database or of the machine: let the workers save, then end. Their records have nowhere to go. */
+/* After a failure of the database or of the machine. The workers' records have nowhere to go, so they must not save either: a checkpoint ahead of its
+ * rows would lose these for good. */
 static void abandon(going *g) {
-  g->stopping = 1;
+  g->stopping = 2;
   pass_on(g);
   err ignored = {0};
   for (int64_t until = proc_now_ms() + 10000; g->n_running && proc_now_ms() < until;) {
@@ -240,7 +280,8 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   *out = (sched_outcome){0};
   going g = {.x = x, .o = o, .d = d, .out = out, .e = e};
   int64_t threads = 1, cores = sched_cores();
-  sched_job **queue = mem_alloc(sizeof *queue * (2 * (size_t)p->n + 1)); /* each may be tried twice */
+  int64_t tries = 1 + (o->retries > 0 ? o->retries : 0);
+  sched_job **queue = mem_alloc(sizeof *queue * ((size_t)tries * p->n + 1));
   for (uint32_t k = 0; k < p->n; k++)
     if (p->jobs[k].action != SCHED_DONE && p->jobs[k].action != SCHED_FAILED && p->jobs[k].action != SCHED_SAME) {
       queue[g.n_queue++] = &p->jobs[k];
@@ -256,8 +297,11 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   g.jobs = p->jobs;
   g.n_slots = (uint32_t)(jobs > 0 ? jobs : 1);
   g.tried = mem_alloc(p->n + 1);
+  g.alone = mem_alloc(p->n + 1);
+  g.notify.command = o->on_event;
   g.slots = mem_alloc(sizeof *g.slots * g.n_slots);
   g.list = mem_alloc(sizeof *g.list * g.n_slots);
+  g.grid_id = p->grid_id;
   g.view = progress_new(o->quiet, g.n_queue, x->judge_metric);
   sigset_t mask, before;
   sigemptyset(&mask);
@@ -267,6 +311,7 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   int signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
   gantry_status st = loop(&g, signals);
   if (st) abandon(&g);
+  notify_reap(&g.notify, 10000);
   out->left = g.n_queue - g.next;
   progress_free(g.view);
   if (signals >= 0) close(signals);
@@ -275,6 +320,7 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   if (!st) st = db_commit(d, e);
   free(queue);
   free(g.tried);
+  free(g.alone);
   free(g.slots);
   free(g.list);
   return st;

@@ -11,6 +11,11 @@ typedef struct sched_options {
   const char *exe, *out;          /* the program that answers to `worker`; the --out folder */
   const char *const *extra;       /* arguments handed to every worker, NULL-terminated, or NULL */
   int64_t jobs, max_failures;     /* 0: as many as fit the cores; no limit */
+  int64_t timeout_s;              /* a run that gives no sign of life for so long is ended; 0 = never */
+  int64_t memory_bytes;           /* most private memory of one run; 0 = no limit */
+  int64_t log_bytes;              /* a run whose log grows beyond this is ended; 0 = no limit */
+  int64_t retries;                /* further tries of a run that crashed, hung or ran out of memory */
+  const char *on_event;           /* shell command for every run that ends, or NULL; see sched/notify.h */
   uint8_t quiet, again;           /* again: failed runs are tried once more */
 } sched_options;
 
@@ -37,7 +42,7 @@ typedef struct sched_plan {
 gantry_status sched_plan_make(const cfg_experiment *x, abi_registry *reg, const sched_options *o, db *d, int write, arena *a, sched_plan *out, err *e);
 const char *sched_action_name(int action);
 
-typedef struct sched_outcome { uint32_t done, diverged, failed, stopped, left; uint8_t interrupted; } sched_outcome;
+typedef struct sched_outcome { uint32_t done, diverged, pruned, failed, stopped, left; uint8_t interrupted; } sched_outcome;
 gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_options *o, db *d, sched_outcome *out, err *e);
 int64_t sched_cores(void);
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 
 static const char folder[] = "checkpoints", suffix[] = ".safetensors";
@@ -43,6 +44,7 @@ static gantry_status list(const char *dir, arena *a, char ***names, uint32_t *n,
 
 static void remove_pair(arena *a, const char *file) {
   unlink(arena_fmt(a, "%s.sha256", file)); /* first, so that what is left of an interruption does not count */
+  fault_point("checkpoint.removing");
   unlink(file);
 }
 
@@ -50,6 +52,7 @@ static void remove_pair(arena *a, const char *file) {
 static gantry_status keep_best(arena *m, const char *dir, const char *file, const st_tensor *t, uint32_t n, const st_meta *meta, uint32_t n_meta, const char sha[65], err *e) {
   char *best = path_join(m, dir, "best.safetensors"), *beside = arena_fmt(m, "%s.part-%ld", best, (long)getpid());
   unlink(beside);
+  fault_point("checkpoint.best");
   if (link(file, beside) || rename(beside, best)) {
     unlink(beside);
     TRY(st_write(best, t, n, meta, n_meta, NULL, e));
@@ -66,7 +69,9 @@ gantry_status ckpt_save(const char *run_dir, int64_t step, const st_tensor *t, u
   gantry_status st;
   if ((st = dir_make(dir, e))) goto done;
   if ((st = st_write(file, t, n, meta, n_meta, hex, e))) goto done;
+  fault_point("checkpoint.written");
   if ((st = write_sum(m, file, name, hex, e))) goto done;
+  fault_point("checkpoint.summed");
   if (best && (st = keep_best(m, dir, file, t, n, meta, n_meta, hex, e))) goto done;
   if (keep > 0) {
     if ((st = list(dir, m, &names, &count, e))) goto done;
@@ -108,6 +113,23 @@ gantry_status ckpt_load_newest(const char *run_dir, st_file *out, int64_t *step,
     if (why.code == GANTRY_E_NOMEM) st = err_set(e, why.code, "%s", why.msg);
     else if (warn) buf_printf(warn, "%s; the checkpoint before it is used\n", why.msg);
   }
+  arena_free(m);
+  return st;
+}
+
+gantry_status ckpt_finish_best(const char *run_dir, const st_file *f, int64_t step, err *e) {
+  if (!st_meta_get(f, "value")) return GANTRY_OK;
+  arena *m = arena_new();
+  char *dir = path_join(m, run_dir, folder), *file = path_join(m, dir, arena_fmt(m, "step-%09lld%s", (long long)step, suffix)), sha[65] = "";
+  buf sum = {0}, best = {0};
+  err ignored = {0}; /* no best yet, or one without a checksum: both are made good */
+  gantry_status st = file_read(arena_fmt(m, "%s.sha256", file), &sum, 4096, e);
+  if (!st && (file_read(path_join(m, dir, "best.safetensors.sha256"), &best, 4096, &ignored) || best.n < 64 || memcmp(best.p, sum.p, 64))) {
+    memcpy(sha, sum.p, 64);
+    st = keep_best(m, dir, file, f->t, f->n, f->meta, f->n_meta, sha, e);
+  }
+  buf_free(&sum);
+  buf_free(&best);
   arena_free(m);
   return st;
 }

@@ -6,8 +6,10 @@
 #define STORE_CHECKPOINT_H
 #include "base/safetensors.h"
 
-/* Keeps the newest `keep` (0 = all), and "best.safetensors" if best. path_out: relative to run_dir, arena-owned; may be NULL. */
+/* Keeps the newest `keep` (0 = all), and "best.safetensors" if best; its metadata then holds "value", which tells a later load that it is the best. path_out: relative to run_dir, arena-owned; may be NULL. */
 gantry_status ckpt_save(const char *run_dir, int64_t step, const st_tensor *t, uint32_t n, const st_meta *meta, uint32_t n_meta, int64_t keep, int best, arena *a, const char **path_out, char sha[65], err *e);
 /* *step = -1 if there is none. warn gets a line for each damaged file skipped. */
 gantry_status ckpt_load_newest(const char *run_dir, st_file *out, int64_t *step, buf *warn, err *e);
+/* f: the newest checkpoint, of that step. If it was the best so far and an interruption came between it and its second name, makes that good. */
+gantry_status ckpt_finish_best(const char *run_dir, const st_file *f, int64_t step, err *e);
 #endif

@@ -12,6 +12,7 @@ gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e);
 gantry_status db_open_read(const char *path, db **out, err *e); /* never changes the file */
 void db_close(db *d);
 gantry_status db_commit(db *d, err *e);            /* everything given so far is in the file */
+gantry_status db_sync(db *d, err *e);              /* and survives a power cut */
 gantry_status db_tick(db *d, int64_t now_ms, err *e); /* commits if it is time */
 
 const char *db_library(void); /* version of SQLite in use */
@@ -43,7 +44,7 @@ gantry_status db_grid_view(db *d, int64_t grid_id, err *e);
 
 typedef struct db_run { int64_t id, step, total_steps, attempt; char status[16], uid[32], eval_key[65]; const char *dir; } db_run; /* id 0: none; dir arena-owned */
 gantry_status db_find_run(db *d, const char *run_key, arena *a, db_run *out, err *e);
-/* A new run, status queued, in folder `dir` relative to --out. */
+/* A new run, status queued, in folder `dir` relative to --out; where another run has that already, in dir~<first letters of its key>. */
 gantry_status db_new_run(db *d, const char *run_key, const char *config_json, uint64_t seed, const char *dir, arena *a, db_run *out, err *e);
 gantry_status db_link_run(db *d, int64_t grid_id, int64_t cell, uint64_t seed, int64_t run_id, err *e);
 gantry_status db_put_plugin(db *d, int64_t run_id, const char *slot, const char *sha256, const char *kind, const char *name, const char *version, const char *path, err *e);
@@ -55,4 +56,14 @@ gantry_status db_run_start(db *d, int64_t run_id, int64_t pid, int64_t total_ste
 gantry_status db_record(db *d, int64_t run_id, const rec *r, err *e);
 typedef struct db_end { const char *status, *error_class, *error_text, *log_tail, *eval_key; int code, signal; } db_end;
 gantry_status db_run_end(db *d, int64_t run_id, const db_end *x, err *e);
+
+/* ---- other databases, and files ---- */
+/* folders: rows of (folder of a run in the other --out, in this one); renamed: rows of (grid's name there, here). Arena-owned. */
+typedef struct db_merged { int64_t n_new, n_better, n_known; db_table folders, renamed; } db_merged;
+gantry_status db_merge(db *d, const char *path, arena *a, db_merged *m, err *e);
+/* on 0 takes the tag away. Notes are only ever added; run_id 0: about the grid. */
+gantry_status db_tag(db *d, int64_t run_id, const char *tag, int on, err *e);
+gantry_status db_note(db *d, int64_t run_id, int64_t grid_id, const char *text, err *e);
+/* Runs that no grid names any more, with everything about them. */
+gantry_status db_forget_run(db *d, int64_t run_id, err *e);
 #endif

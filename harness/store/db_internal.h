@@ -25,10 +25,12 @@ const char *const *db_migration(uint32_t from); /* statements, NULL-terminated; 
 uint32_t db_version(void);
 
 gantry_status db_fail(db *d, err *e, const char *doing);
+const char *db_uri(arena *a, const char *path, const char *options); /* "file:...?options", with what URIs reserve escaped */
 /* One statement with bound arguments, as db_query; *id: last_insert_rowid or the first column of the first row; may be NULL. */
 gantry_status db_do(db *d, int64_t *id, err *e, const char *sql, const char *types, ...);
 gantry_status db_script(db *d, const char *sql, err *e);
 gantry_status db_begin(db *d, err *e); /* if none is open */
+void db_rollback(db *d);
 gantry_status db_flush_totals(db *d, err *e);
 gantry_status db_name_id(db *d, const char *table, const char *name, int64_t *id, err *e);
 int db_bind(sqlite3_stmt *s, const char *types, va_list ap);

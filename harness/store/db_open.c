@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -28,6 +29,16 @@ gantry_status db_fail(db *d, err *e, const char *doing) {
 }
 
 gantry_status db_script(db *d, const char *sql, err *e) { return sqlite3_exec(d->h, sql, NULL, NULL, NULL) ? db_fail(d, e, "writing") : GANTRY_OK; }
+
+const char *db_uri(arena *a, const char *path, const char *options) {
+  buf b = {0};
+  buf_puts(&b, "file:");
+  for (const char *s = path; *s; s++) buf_printf(&b, strchr("%?#", *s) ? "%%%02X" : "%c", (unsigned char)*s);
+  buf_printf(&b, "?%s", options);
+  const char *uri = arena_str(a, b.p);
+  buf_free(&b);
+  return uri;
+}
 
 /* WAL needs shared memory between processes, which network file systems do not give: files there get damaged. */
 static gantry_status check_file_system(const char *dir, err *e) {
@@ -54,6 +65,7 @@ static gantry_status take_lock(db *d, const char *dir, err *e) {
     else st = err_set(e, GANTRY_E_IO, "%s is being written by another gantry (process %.*s); wait for it, or use another --out", dir, (int)strcspn(who, "\n"), who);
   } else {
     int n = snprintf(who, sizeof who, "%ld\n", (long)getpid());
+    errno = ENOSPC; /* what a short write means */
     if (ftruncate(d->lock_fd, 0) || pwrite(d->lock_fd, who, (size_t)n, 0) != n) st = err_errno(e, "cannot write %s", path);
   }
   arena_free(a);
@@ -62,6 +74,23 @@ static gantry_status take_lock(db *d, const char *dir, err *e) {
 
 static gantry_status pragma_int(db *d, const char *sql, int64_t *v, err *e) { return db_do(d, v, e, sql, ""); }
 
+/* A copy beside the file before its format changes, for those who go back to the older gantry. */
+static gantry_status back_up(db *d, const char *path, int64_t version, err *e) {
+  arena *a = arena_new();
+  const char *copy = arena_fmt(a, "%s.v%lld", path, (long long)version), *beside = arena_fmt(a, "%s.part-%ld", copy, (long)getpid());
+  gantry_status st = GANTRY_OK;
+  if (!file_exists(copy)) {
+    unlink(beside);
+    st = db_do(d, NULL, e, "VACUUM INTO ?", "t", beside);
+    fault_point("store.backed_up");
+    if (!st && rename(beside, copy)) st = err_errno(e, "cannot write %s", copy);
+    if (st) err_wrap(e, "%s has the older format %lld and is copied to %s before it is brought up to date", path, (long long)version, copy);
+    else log_line(LOG_INFO, "%s has the older format %lld; it is brought up to date, and a copy is kept as %s", path, (long long)version, copy);
+  }
+  arena_free(a);
+  return st;
+}
+
 static gantry_status migrate(db *d, const char *path, err *e) {
   int64_t version, app, tables;
   TRY(pragma_int(d, "PRAGMA user_version", &version, e));
@@ -69,6 +98,7 @@ static gantry_status migrate(db *d, const char *path, err *e) {
   TRY(pragma_int(d, "SELECT count(*) FROM sqlite_schema", &tables, e));
   if (tables && app != APPLICATION_ID) return err_set(e, GANTRY_E_IO, "%s is a database of another program", path);
   if (version > db_version()) return err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)version, db_version());
+  if (version > 0 && version < db_version()) TRY(back_up(d, path, version, e));
   for (; version < db_version(); version++) {
     char mark[80];
     const char *const *step = db_migration((uint32_t)version);
@@ -114,7 +144,7 @@ gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
   if ((st = dir_make(out_dir, e))) goto done;
   if ((st = check_file_system(out_dir, e))) goto done;
   if ((st = take_lock(d, out_dir, e))) goto done;
-  if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL)) {
+  if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, NULL)) {
     st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
     goto done;
   }
@@ -143,7 +173,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
   } else {
     arena *a = arena_new();
     for (int immutable = 0; immutable < 2; immutable++) { /* a folder that cannot be written has no place for the shared index */
-      const char *uri = arena_fmt(a, "file:%s?mode=ro%s", path, immutable ? "&immutable=1" : "");
+      const char *uri = db_uri(a, path, immutable ? "mode=ro&immutable=1" : "mode=ro");
       err_clear(e);
       if (d->h) sqlite3_close(d->h);
       if (sqlite3_open_v2(uri, &d->h, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL)) {
@@ -168,6 +198,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
 void db_close(db *d) {
   if (!d) return;
   err e = {0};
+  if (d->h && sqlite3_get_autocommit(d->h)) d->open = 0; /* an error has rolled the transaction back already, and was told */
   if (d->h && !d->read_only && db_commit(d, &e)) log_line(LOG_ERROR, "%s", e.msg);
   sqlite3_finalize(d->put_scalar);
   sqlite3_finalize(d->put_clock);

@@ -114,7 +114,7 @@ gantry_status db_grid_view(db *d, int64_t id, err *e) {
   if ((st = db_query(d, a, &old, e, "SELECT sql FROM sqlite_schema WHERE type='view' AND name=?", "t", name.p))) goto done;
   if (old.n_rows && !strcmp(db_at(&old, 0, 0)->s, sql.p)) goto done;
   if ((st = db_begin(d, e))) goto done;
-  if (!(st = db_script(d, arena_fmt(a, "DROP VIEW IF EXISTS %s", name.p), e))) st = db_script(d, sql.p, e);
+  if (!(st = db_script(d, arena_fmt(a, "DROP VIEW IF EXISTS main.%s", name.p), e))) st = db_script(d, sql.p, e);
 done:
   buf_free(&sql);
   buf_free(&name);
@@ -158,6 +158,10 @@ gantry_status db_new_run(db *d, const char *run_key, const char *config_json, ui
   make_uid(uid);
   TRY(db_begin(d, e));
   TRY(config_id(d, config_json, &config, e));
+  /* a cell whose settings were changed is another run: what its first one left stays as it is */
+  int64_t taken = 0;
+  TRY(db_do(d, &taken, e, "SELECT count(*) FROM run WHERE dir=?", "t", dir));
+  if (taken) dir = arena_fmt(a, "%s~%.6s", dir, run_key);
   TRY(db_do(d, NULL, e, "INSERT INTO run(uid,run_key,config_id,seed,status,dir,created_ms) VALUES(?,?,?,?,'queued',?,?)", "ttiiti", uid, run_key, config, (int64_t)seed, dir, proc_now_ms()));
   return db_find_run(d, run_key, a, out, e);
 }

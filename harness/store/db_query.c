@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/proc.h"
 #include "store/db_internal.h"
 
@@ -101,11 +102,29 @@ gantry_status db_begin(db *d, err *e) {
   return GANTRY_OK;
 }
 
+void db_rollback(db *d) {
+  if (!d->open) return;
+  sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+  d->open = 0;
+  d->sums.n = d->runs.n = 0;
+}
+
 gantry_status db_commit(db *d, err *e) {
   if (!d->open) return GANTRY_OK;
   TRY(db_flush_totals(d, e));
+  fault_point("store.commit");
   TRY(db_script(d, "COMMIT", e));
+  fault_point("store.committed");
   d->open = 0;
+  return GANTRY_OK;
+}
+
+/* In WAL mode with synchronous=NORMAL a commit reaches the disk with the next checkpoint of the log; here the log itself is flushed. */
+gantry_status db_sync(db *d, err *e) {
+  sqlite3_file *log = NULL;
+  TRY(db_commit(d, e));
+  if (sqlite3_file_control(d->h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods && log->pMethods->xSync(log, SQLITE_SYNC_NORMAL))
+    return err_set(e, GANTRY_E_IO, "cannot flush the log of the database to the disk");
   return GANTRY_OK;
 }
 

@@ -91,7 +91,15 @@ static const char *const version_1[] = {
   " LEFT JOIN runs r ON r.grid=k.grid AND r.cell=k.cell AND r.seed=s.seed WHERE k.excluded IS NULL AND coalesce(r.status,'x') NOT IN('done','diverged');",
   NULL};
 
-static const char *const *const steps[] = {version_1};
+static const char *const version_2[] = {
+  "CREATE VIEW tags AS SELECT r.run,r.grid,r.cell,r.label,r.seed,t.tag FROM runs r JOIN tag t ON t.run_id=r.run_id;",
+  "CREATE VIEW notes AS SELECT r.run,g.name grid,n.created_ms,n.text FROM note n LEFT JOIN (SELECT id,uid run FROM run) r ON r.id=n.run_id LEFT JOIN grid g ON g.id=n.grid_id;",
+  "DROP VIEW missing;",
+  "CREATE VIEW missing AS WITH s AS (SELECT DISTINCT grid,seed FROM runs) SELECT k.grid,k.cell,k.label,s.seed,coalesce(r.status,'not started') status FROM cells k JOIN s ON s.grid=k.grid"
+  " LEFT JOIN runs r ON r.grid=k.grid AND r.cell=k.cell AND r.seed=s.seed WHERE k.excluded IS NULL AND coalesce(r.status,'x') NOT IN('done','diverged','pruned');",
+  NULL};
+
+static const char *const *const steps[] = {version_1, version_2};
 
 const char *const *db_migration(uint32_t from) { return from < sizeof steps / sizeof *steps ? steps[from] : NULL; }
 uint32_t db_version(void) { return sizeof steps / sizeof *steps; }

@@ -112,8 +112,8 @@ gantry_status db_record(db *d, int64_t run, const rec *r, err *e) {
     case REC_EVAL: return put_eval(d, run, r, e);
     case REC_ARTIFACT:
       TRY(db_do(d, NULL, e, "INSERT OR REPLACE INTO artifact(run_id,step,kind,path,sha256,bytes) VALUES(?,?,?,?,?,?)", "iittti", run, r->step, r->u.artifact.kind, r->u.artifact.path, r->u.artifact.sha256, r->u.artifact.bytes));
-      /* what came before a checkpoint is not sent again by a run that resumes from it, so it must not wait in a batch */
-      return strcmp(r->u.artifact.kind, "checkpoint") ? GANTRY_OK : db_commit(d, e);
+      return GANTRY_OK;
+    case REC_SYNC: return db_sync(d, e); /* rows before a checkpoint are not sent again by a run that resumes from it */
     case REC_EVENT: {
       static const char *const levels[] = {"info", "error", "warn", "info"};
       int32_t k = r->u.event.level;
@@ -134,6 +134,24 @@ gantry_status db_run_start(db *d, int64_t run, int64_t pid, int64_t total_steps,
             " log_tail=NULL, total_steps=coalesce(nullif(?,0),total_steps), attempt=attempt+? WHERE id=?",
             "iittiiii", pid, proc_start_time((pid_t)pid), proc_boot_id(boot), host, proc_now_ms(), total_steps, (int64_t)(again != 0), run));
   return db_commit(d, e); /* at once: this is what tells the next gantry that the run lives */
+}
+
+gantry_status db_tag(db *d, int64_t run, const char *tag, int on, err *e) {
+  TRY(db_begin(d, e));
+  return db_do(d, NULL, e, on ? "INSERT OR IGNORE INTO tag(run_id,tag) VALUES(?,?)" : "DELETE FROM tag WHERE run_id=? AND tag=?", "it", run, tag);
+}
+
+gantry_status db_note(db *d, int64_t run, int64_t grid, const char *text, err *e) {
+  TRY(db_begin(d, e));
+  return db_do(d, NULL, e, "INSERT INTO note(run_id,grid_id,created_ms,text) VALUES(nullif(?,0),nullif(?,0),?,?)", "iiit", run, grid, proc_now_ms(), text);
+}
+
+gantry_status db_forget_run(db *d, int64_t run, err *e) {
+  TRY(db_begin(d, e));
+  TRY(db_flush_totals(d, e));
+  TRY(db_do(d, NULL, e, "DELETE FROM scalar WHERE run_id=?", "i", run));
+  TRY(db_do(d, NULL, e, "DELETE FROM clock WHERE run_id=?", "i", run));
+  return db_do(d, NULL, e, "DELETE FROM run WHERE id=?", "i", run); /* the rest goes with it */
 }
 
 gantry_status db_run_end(db *d, int64_t run, const db_end *x, err *e) {

@@ -21,6 +21,16 @@ const char *layout_db(arena *a, const char *given) {
   return is_file ? p : path_join(a, p, "gantry.db");
 }
 
+int layout_is_run(const char *dir) {
+  if (strncmp(dir, "runs/", 5) || !dir[5]) return 0;
+  for (const char *s = dir; s; s = strchr(s, '/')) {
+    s += *s == '/';
+    if (!strncmp(s, "..", 2) && (s[2] == '/' || !s[2])) return 0;
+    if (*s == '/') return 0;
+  }
+  return 1;
+}
+
 const char *layout_run(arena *a, const char *grid, int64_t cell, const char *label, uint64_t seed) {
   static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789=.,+-";
   char safe[MAX_LABEL + 1];

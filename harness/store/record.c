@@ -6,8 +6,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "base/fault.h"
 
 enum { MAGIC = 0x43455247, HEADER = 20, MAX_PAYLOAD = 1 << 20, FLUSH_AT = 1 << 16 }; /* "GREC" */
 
@@ -15,6 +18,8 @@ struct rec_writer {
   int fd;
   uint32_t run;
   int broken; /* errno of the write that failed */
+  int two_way; /* the other end can answer */
+  int64_t token;
   buf out;
 };
 
@@ -52,6 +57,9 @@ rec_writer *rec_writer_new(int fd, uint32_t run) {
   rec_writer *w = mem_alloc(sizeof *w);
   w->fd = fd;
   w->run = run;
+  int type;
+  socklen_t n = sizeof type;
+  w->two_way = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
   return w;
 }
 
@@ -81,6 +89,8 @@ static void put_payload(buf *b, const rec *r) {
     case REC_PROGRESS: put_i64(b, r->u.progress.total); put_f64(b, r->u.progress.its); put_f64(b, r->u.progress.loss_d); put_f64(b, r->u.progress.loss_g); break;
     case REC_DONE: put_str(b, r->u.done.status); put_str(b, r->u.done.error_class); put_str(b, r->u.done.text); break;
     case REC_FACT: put_str(b, r->u.fact.key); put_str(b, r->u.fact.value); break;
+    case REC_BEAT: put_str(b, r->u.beat.doing); break;
+    case REC_SYNC: put_i64(b, r->u.sync.token); break;
     default: break;
   }
 }
@@ -104,10 +114,28 @@ void rec_put(rec_writer *w, const rec *r) {
 
 gantry_status rec_flush(rec_writer *w, err *e) {
   if (!w) return GANTRY_OK;
+  fault_point("record.flush");
   drain(w);
   if (!w->broken) return GANTRY_OK;
   errno = w->broken;
   return err_errno(e, "cannot send records to the parent process");
+}
+
+gantry_status rec_sync(rec_writer *w, err *e) {
+  if (!w) return GANTRY_OK;
+  if (w->two_way) rec_put(w, &(rec){.type = REC_SYNC, .u.sync.token = ++w->token});
+  TRY(rec_flush(w, e));
+  for (int64_t heard = 0; w->two_way && heard < w->token;) {
+    ssize_t k = recv(w->fd, &heard, sizeof heard, MSG_WAITALL);
+    if (k < 0 && errno == EINTR) continue;
+    if (k != (ssize_t)sizeof heard) return err_set(e, GANTRY_E_CANCELLED, "the parent process is gone: the run ends before its next checkpoint and goes on from the one before");
+  }
+  fault_point("record.synced");
+  return GANTRY_OK;
+}
+
+void rec_answer(int fd, int64_t token) {
+  while (send(fd, &token, sizeof token, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR) continue; /* a child that is gone needs no answer */
 }
 
 void rec_writer_free(rec_writer *w) {
@@ -166,6 +194,8 @@ static int take_payload(cursor *c, rec *r) {
     case REC_PROGRESS: r->u.progress.total = take_i64(c); r->u.progress.its = take_f64(c); r->u.progress.loss_d = take_f64(c); r->u.progress.loss_g = take_f64(c); break;
     case REC_DONE: r->u.done.status = take_str(c); r->u.done.error_class = take_str(c); r->u.done.text = take_str(c); break;
     case REC_FACT: r->u.fact.key = take_str(c); r->u.fact.value = take_str(c); break;
+    case REC_BEAT: r->u.beat.doing = take_str(c); break;
+    case REC_SYNC: r->u.sync.token = take_i64(c); break;
     default: return 0;
   }
   return !c->bad && c->p == c->end;
@@ -181,6 +211,7 @@ static int complete(const rec *r) {
     case REC_EVENT: return r->u.event.code != NULL;
     case REC_DONE: return r->u.done.status != NULL;
     case REC_FACT: return r->u.fact.key && r->u.fact.value;
+    case REC_BEAT: return r->u.beat.doing != NULL;
     default: return 1;
   }
 }

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum { REC_HELLO = 1, REC_NAME, REC_SCALAR, REC_CLOCK, REC_EVAL, REC_ARTIFACT, REC_EVENT, REC_PROGRESS, REC_DONE, REC_FACT };
+enum { REC_HELLO = 1, REC_NAME, REC_SCALAR, REC_CLOCK, REC_EVAL, REC_ARTIFACT, REC_EVENT, REC_PROGRESS, REC_DONE, REC_FACT, REC_BEAT, REC_SYNC };
 
 typedef struct rec { /* one record as the reader delivers it; strings live until the callback returns */
   uint32_t type, run;
@@ -21,6 +21,8 @@ typedef struct rec { /* one record as the reader delivers it; strings live until
     struct { int32_t level; const char *code, *text; } event;           /* 1 error, 2 warning, 3 information */
     struct { int64_t total; double its, loss_d, loss_g; } progress;     /* it/s; losses NaN until known */
     struct { const char *status, *error_class, *text; } done;           /* "done", "diverged", "failed", "stopped" */
+    struct { int64_t token; } sync;                                     /* asks for an answer once all before is safe */
+    struct { const char *doing; } beat;                                 /* a sign of life: "training", "metric fd"; not stored */
     struct { const char *key, *value; } fact;                           /* "train_key", "graph.d_step", "data", "params.g", "memory", "env" ... */
   } u;
 } rec;
@@ -29,6 +31,11 @@ typedef struct rec_writer rec_writer;
 rec_writer *rec_writer_new(int fd, uint32_t run);
 void rec_put(rec_writer *w, const rec *r); /* w NULL: nothing. Fills r->run itself. Errors are kept for rec_flush. */
 gantry_status rec_flush(rec_writer *w, err *e);
+/* Sends everything, then waits until the other end has it safe (the parent: committed to the database). A checkpoint is only written after this, so that a run that
+ * resumes from it lacks no row. Where nobody answers (a file, a one-way pipe) it is rec_flush. GANTRY_E_CANCELLED: the parent is gone. */
+gantry_status rec_sync(rec_writer *w, err *e);
+/* The other end's answer to a REC_SYNC record. */
+void rec_answer(int fd, int64_t token);
 void rec_writer_free(rec_writer *w);
 
 typedef struct rec_reader rec_reader;

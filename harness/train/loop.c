@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/fault.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "eval/eval.h"
@@ -19,7 +20,7 @@ typedef struct loop {
   int64_t step, log_every, sample_every, checkpoint_every;
   int64_t *metric_every;
   abi_element *metrics;
-  int64_t train_ns, chunk_ns, chunk_steps;
+  int64_t train_ns, chunk_ns, chunk_steps, step_ns, beat_ns; /* step_ns: of the last stretch; beat_ns: when the parent last heard of us */
   double best;              /* of checkpoints.best so far; NaN = none yet */
   int diverged, new_best;
 } loop;
@@ -49,6 +50,18 @@ static void fact(loop *l, const char *key, const char *fmt, ...) {
   r.u.fact.key = key;
   r.u.fact.value = text;
   rec_put(l->o->rec, &r);
+}
+
+/* A sign of life, once a second at most: the parent ends a run that shows none for long. */
+static void beat(void *user, const char *doing) {
+  loop *l = user;
+  err ignored = {0}; /* a closed pipe shows at the next log point */
+  if (now_ns() - l->beat_ns < 1000000000) return;
+  l->beat_ns = now_ns();
+  rec r = {.type = REC_BEAT, .step = l->step};
+  r.u.beat.doing = doing;
+  rec_put(l->o->rec, &r);
+  rec_flush(l->o->rec, &ignored);
 }
 
 static void event(loop *l, int level, const char *code, const char *text) {
@@ -191,6 +204,7 @@ static gantry_status checkpoint_point(loop *l, const double *best, err *e) {
   const char *path = NULL;
   char sha[65];
   int64_t bytes = 0;
+  TRY(rec_sync(l->o->rec, e)); /* a checkpoint never runs ahead of its rows */
   arena *a = arena_new();
   gantry_status st = train_save(l->r, l->o->dir, l->step, best, a, &path, sha, &bytes, e);
   if (!st) st = artifact(l, "checkpoint", path, sha, bytes, e);
@@ -198,15 +212,24 @@ static gantry_status checkpoint_point(loop *l, const double *best, err *e) {
   return st ? st : rec_flush(l->o->rec, e);
 }
 
+/* The checkpoint that was just loaded, told again: the news of it may have been lost with the process that wrote it. */
+static gantry_status announce_loaded(loop *l, err *e) {
+  int64_t bytes = 0;
+  for (uint32_t k = 0; k < l->r->n_states; k++) bytes += exec_tensor_get(l->r->session, l->r->world->states.p[k].name)->bytes;
+  return artifact(l, "checkpoint", arena_fmt(l->eval.mem, "checkpoints/step-%09lld.safetensors", (long long)l->step), NULL, bytes, e);
+}
+
 /* Everything that is due at this step, after training reached it. */
 static gantry_status points(loop *l, err *e) {
   if (l->step && due(l, l->log_every)) TRY(log_point(l, e));
   if (l->diverged) return GANTRY_OK;
+  fault_point("loop.logged");
   if (due(l, l->sample_every)) TRY(sample_point(l, e));
+  fault_point("loop.sampled");
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
     if (due(l, l->metric_every[k])) TRY(evaluate(l, k, e));
-  if (l->step && due(l, l->checkpoint_every)) TRY(checkpoint_point(l, NULL, e));
-  if (l->step && l->new_best) TRY(checkpoint_point(l, &l->best, e));
+  fault_point("loop.evaluated");
+  if (l->step && (due(l, l->checkpoint_every) || l->new_best)) TRY(checkpoint_point(l, l->new_best ? &l->best : NULL, e));
   l->new_best = 0;
   return GANTRY_OK;
 }
@@ -224,7 +247,9 @@ static int64_t next_stop(const loop *l) {
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++) NEXT(l->metric_every[k]);
 #undef NEXT
   if (l->o->stop_after > l->step && l->o->stop_after < next) next = l->o->stop_after;
-  return next;
+  /* No stretch is much longer than a second: a wish to stop is heard, and the parent sees that the run is alive. Bits do not depend on it. */
+  int64_t second = l->step_ns > 0 ? 1000000000 / l->step_ns + 1 : 1;
+  return next - l->step > second ? l->step + second : next;
 }
 
 static gantry_status prepare(loop *l, err *e) {
@@ -233,7 +258,6 @@ static gantry_status prepare(loop *l, err *e) {
   l->log_every = period(r, c->log_every);
   l->sample_every = abi_world_net(r->world, GANTRY_G) ? period(r, c->sample_every) : 0; /* a classifier draws nothing */
   l->checkpoint_every = period(r, c->checkpoint_every);
-  l->best = train_best(r, l->o->dir);
   l->metric_every = ARENA_ARRAY(r->mem, int64_t, c->n_metrics + 1);
   l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);
   for (uint32_t k = 0; k < c->n_metrics; k++) {
@@ -243,7 +267,10 @@ static gantry_status prepare(loop *l, err *e) {
     l->metrics[k] = (abi_element){.plugin = p->live, .values = el->values, .path = el->path, .id = el->id};
     l->metric_every[k] = el->every.unit ? period(r, el->every) : r->total_steps;
   }
+  beat(l, "preparing");
   eval_init(&l->eval, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, r->seed);
+  l->eval.beat = beat;
+  l->eval.beat_user = l;
   if (l->o->cache) {
     err ignored = {0}; /* without a cache everything is computed again */
     if (!dir_make(l->o->cache, &ignored)) l->eval.cache = l->o->cache;
@@ -288,8 +315,10 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     l->train_ns += took;
     l->chunk_ns += took;
     l->chunk_steps += n;
+    l->step_ns = took / n + 1;
     l->step += n;
     TRY(points(l, e));
+    beat(l, "training");
     int stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
     if (stop && l->step < r->total_steps && !l->diverged) {
       *outcome = TRAIN_STOPPED;
@@ -310,6 +339,7 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
   buf warnings = {0};
   gantry_status st = prepare(&l, e);
   if (!st) st = train_load(r, o->dir, &l.step, &warnings, e);
+  l.best = train_best(r, o->dir); /* after loading, which makes good what an interrupted save left of it */
   if (!st) {
     rec hello = {.type = REC_HELLO};
     hello.u.hello.resumed_from = l.step < 0 ? 0 : l.step;
@@ -321,7 +351,8 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
       log_line(LOG_WARN, "%s", warnings.p);
     }
     facts(&l);
-    st = train(&l, outcome, e);
+    if (l.step) st = announce_loaded(&l, e);
+    if (!st) st = train(&l, outcome, e);
   }
   buf_free(&warnings);
   eval_free(&l.eval);

@@ -70,6 +70,7 @@ gantry_status train_load(train_run *r, const char *dir, int64_t *step, buf *warn
   TRY(ckpt_load_newest(dir, &f, step, warnings, e));
   if (*step < 0) return GANTRY_OK;
   gantry_status st = load(r, &f, e);
+  if (!st) st = ckpt_finish_best(dir, &f, *step, e);
   st_free(&f);
   return st ? err_wrap(e, "%s: resuming from step %lld", dir, (long long)*step) : GANTRY_OK;
 }

@@ -1,4 +1,5 @@
 /* test_registry.c - plugin files judged as data: what is refused, and in which words. */
+#include <elf.h>
 #include "abi/params.h"
 #include "abi/registry.h"
 #include "base/files.h"
@@ -94,6 +95,23 @@ static void test_registry__damaged_files_do_no_harm(void) {
     abi_registry_close(x);
   }
   T_CHECK(refusals >= 100);
+  /* a segment that claims 64 MB of a file that has them not */
+  Elf64_Ehdr head;
+  memcpy(&head, file.p, sizeof head);
+  for (int k = 0; k < head.e_phnum; k++) {
+    Elf64_Phdr p;
+    char *at = file.p + head.e_phoff + (size_t)k * sizeof p;
+    memcpy(&p, at, sizeof p);
+    if (p.p_type != PT_LOAD) continue;
+    p.p_filesz = p.p_memsz = 64 << 20;
+    memcpy(at, &p, sizeof p);
+  }
+  err one = {0};
+  T_CHECK(!file_write(copy, file.p, file.n, &one));
+  const char *files[] = {copy};
+  abi_sources only = {files, 1, NULL, 0};
+  T_CHECK(abi_registry_open(&only, &one) == NULL);
+  T_HAS(one.msg, "a segment lies outside the file");
   unlink(copy);
   buf_free(&file);
   abi_registry_close(r);

@@ -136,10 +136,14 @@ static inline void rg_fill(const ir_graph *g, rg_result *r, ir_bind *bind, void 
       memcpy(r->buffers[k], c[fixed].data, (size_t)c[fixed].bytes);
       continue;
     }
+    if (d->is_output) { /* nobody has written it yet */
+      memset(r->buffers[k], 0x7F, (size_t)rg_bytes(d));
+      continue;
+    }
     int64_t n = rg_bytes(d) / ir_dtype_size(d->dtype);
     double *v = calloc((size_t)n, sizeof *v);
     err e = {0};
-    if (!d->is_output) bind(user, d->name, d->dtype, n, v, &e);
+    bind(user, d->name, d->dtype, n, v, &e);
     for (int64_t i = 0; i < n; i++) rg_put(d->dtype, r->buffers[k], i, v[i]);
     free(v);
   }

@@ -56,6 +56,45 @@ static void realistic(const char *name, uint32_t cells, uint32_t distinct, uint3
   cfg_free(x);
 }
 
+static void test_expand__drawn_axes(void) {
+  cfg_experiment *x = good("{" BASE ", \"axes\": {\"lr\": {\"path\": \"g.optim.lr\", \"draw\": {\"log_uniform\": [1e-5, 1e-2], \"n\": 200}}, \"batch\": {\"path\": \"train.batch\", \"draw\": {\"uniform\": [8, 64], \"integer\": true, \"n\": 200, \"seed\": 3}}, "
+                           "\"slope\": {\"path\": \"d.optim.lr\", \"draw\": {\"choice\": [0.1, 0.2], \"n\": 200}}}, \"design\": [\"zip\"], \"seeds\": 5}", NULL);
+  if (!x) return;
+  T_CHECK(x->n_cells == 200 && x->n_factors == 3);
+  uint32_t low = 0, wide = 0, first = 0, whole = 0;
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    double lr = strtod(x->factors[0].levels[k].value_json, NULL), batch = strtod(x->factors[1].levels[k].value_json, NULL), one = strtod(x->factors[2].levels[k].value_json, NULL);
+    T_CHECK(lr >= 1e-5 && lr <= 1e-2 && batch >= 8 && batch <= 64 && (one == 0.1 || one == 0.2));
+    T_CHECK(strtod(x->factors[0].levels[k].label, NULL) == lr); /* the label is the value */
+    low += lr < 3.1623e-4;
+    wide += batch < 36;
+    first += one == 0.1;
+    whole += batch == (double)(int)batch;
+  }
+  T_CHECK(low > 75 && low < 125 && wide > 75 && wide < 125 && first > 75 && first < 125 && whole == 200);
+  /* fewer draws are the first of more; another seed draws others; the stored text is what was drawn */
+  cfg_experiment *y = good("{" BASE ", \"axes\": {\"lr\": {\"path\": \"g.optim.lr\", \"draw\": {\"log_uniform\": [1e-5, 1e-2], \"n\": 4}}}, \"seeds\": 5}", NULL);
+  cfg_experiment *z = good("{" BASE ", \"axes\": {\"lr\": {\"path\": \"g.optim.lr\", \"draw\": {\"log_uniform\": [1e-5, 1e-2], \"n\": 4, \"seed\": 9}}}, \"seeds\": 5}", NULL);
+  if (y && z) {
+    for (int k = 0; k < 4; k++) T_STR(y->factors[0].levels[k].value_json, x->factors[0].levels[k].value_json);
+    T_CHECK(strcmp(y->factors[0].levels[0].value_json, z->factors[0].levels[0].value_json) != 0);
+    T_HAS(y->spec_json, "\"values\":[");
+    T_CHECK(!strstr(y->spec_json, "draw"));
+  }
+  cfg_free(x);
+  cfg_free(y);
+  cfg_free(z);
+  static const char *const bad[][2] = {{"{\"log_uniform\": [0, 1], \"n\": 3}", "both above 0"}, {"{\"uniform\": [2, 1], \"n\": 3}", "[lowest, highest]"}, {"{\"uniform\": [1, 2]}", "how many values"}, {"{\"n\": 3}", "needs uniform, log_uniform or choice"},
+                                       {"{\"uniform\": [1, 2], \"choice\": [1], \"n\": 3}", "not from two"}, {"{\"unifrom\": [1, 2], \"n\": 3}", "did you mean \"uniform\""}, {"7", "must be an object"}};
+  for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+    char text[1500];
+    err e = {0};
+    snprintf(text, sizeof text, "{" BASE ", \"axes\": {\"lr\": {\"path\": \"g.optim.lr\", \"draw\": %s}}}", bad[k][0]);
+    T_CHECK(load_text(text, NULL, &e) == NULL);
+    T_HAS(e.msg, bad[k][1]);
+  }
+}
+
 static void test_expand__three_realistic_files(void) {
   realistic("fmnist_loss_sn_r1.json", 31, 31, 1, 5);
   realistic("ladder_dcgan32.json", 21, 20, 0, 5);
@@ -184,5 +223,5 @@ static void test_expand__extends(void) {
   fixture_done();
 }
 
-T_MAIN(T(test_expand__three_realistic_files), T(test_expand__designs), T(test_expand__precedence_and_rules), T(test_expand__only_keeps_numbers_and_smoke_is_small),
+T_MAIN(T(test_expand__drawn_axes), T(test_expand__three_realistic_files), T(test_expand__designs), T(test_expand__precedence_and_rules), T(test_expand__only_keeps_numbers_and_smoke_is_small),
        T(test_expand__equal_cells_and_levels_that_change_nothing), T(test_expand__train_json_is_what_shapes_the_weights), T(test_expand__durations), T(test_expand__judge_names_one_value), T(test_expand__extends))

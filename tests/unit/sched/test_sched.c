@@ -25,6 +25,12 @@ static const char *flag(int argc, char **argv, const char *name) {
 
 static void put_fact(rec_writer *w, const char *key, const char *value) { rec_put(w, &(rec){.type = REC_FACT, .u.fact = {.key = key, .value = value}}); }
 
+static void put_beat(rec_writer *w, const char *doing) {
+  err e = {0};
+  rec_put(w, &(rec){.type = REC_BEAT, .u.beat = {.doing = doing}});
+  rec_flush(w, &e);
+}
+
 static int done(rec_writer *w, const char *status, const char *cls, const char *text, int code) {
   err e = {0};
   rec_put(w, &(rec){.type = REC_DONE, .u.done = {.status = status, .error_class = cls, .text = text}});
@@ -68,7 +74,7 @@ static int worker(int argc, char **argv) {
     return done(w, "done", NULL, NULL, 0);
   }
   char *at = strstr(json.p, "\"length\":{\"steps\":");
-  int total = at ? atoi(at + 18) : length, from = starts(dir) && batch != 3 && batch != 7 ? 5 : 0;
+  int total = at ? atoi(at + 18) : length, again_from_0 = batch == 3 || batch == 7 || batch == 8 || batch == 10 || batch == 12, from = starts(dir) && !again_from_0 ? 5 : 0;
   signal(SIGTERM, on_term);
   signal(SIGSEGV, SIG_DFL); /* a sanitizer would catch it */
   count_start(dir);
@@ -80,10 +86,21 @@ static int worker(int argc, char **argv) {
     rec_put(w, &(rec){.type = REC_CLOCK, .step = s, .u.clock = {.images = 64 * s, .d_updates = s, .g_updates = s, .train_ms = 2 * s}});
     rec_put(w, &(rec){.type = REC_PROGRESS, .step = s, .u.progress = {.total = total, .its = 10, .loss_d = 1, .loss_g = 1}});
     rec_flush(w, &e);
+    if (batch >= 100 && s % 2 == 0) {
+      rec_put(w, &(rec){.type = REC_EVAL, .step = s, .u.eval = {.metric = "fid", .protocol = "p1", .weights = "raw", .value = batch, .n_fake = 1, .n_real = 1, .ms = 1, .better = -1}});
+      rec_flush(w, &e);
+      for (int k = 0; k < 10 && !asked; k++) usleep(10000);
+    }
     if (s == 5 && batch == 2) return done(w, "diverged", "NaN", "the loss is not finite", 0);
     if (s == 5 && (batch == 3 || (batch == 4 && starts(dir) == 1))) raise(SIGSEGV);
     if (s == 5 && batch == 5) return done(w, "failed", "configuration", "no such backend", 64);
     if (s == 5 && batch == 7) return write(atoi(flag(argc, argv, "--fd")), "garbage that is no record at all", 32) == 32 ? (sleep(5), 0) : 1;
+    if (s == 5 && batch == 10) put_beat(w, "metric fd"), sleep(60);
+    if (s == 5 && batch == 11 && starts(dir) == 1) fprintf(stderr, "gantry: out of memory (1 bytes for the host's own data)\n"), _exit(71);
+    if (s == 5 && batch == 12) _exit(0);
+    if (s == 5 && batch == 13)
+      for (int k = 0; k < 400000; k++) fprintf(stderr, "the same line over and over again, to the end of the disk\n"), k % 1000 ? 0 : usleep(1000); /* 24 MB, where 1 is allowed */
+    if (s == 5 && batch == 14) usleep(300000); /* beside others: see b=11 */
     if (s == 5 && batch == 8) fprintf(stderr, "it just left\n"), _exit(3);
     if (batch == 6)
       for (int k = 0; k < 1000 && !asked; k++) usleep(10000);
@@ -110,7 +127,7 @@ static void begin(world *w, const char *batches, int seeds, int steps) {
            "\"train\": {\"length\": {\"steps\": %d}}, \"metrics\": {\"fid\": {\"name\": \"fid\"}}}, \"axes\": {\"b\": {\"path\": \"train.batch\", \"values\": [%s]}}, \"seeds\": %d}", steps, batches, seeds);
   T_CHECK(file_write(path, text, strlen(text), &w->e) == 0);
   T_CHECK(cfg_load(path, reg, NULL, &w->x, &w->e) == 0);
-  w->o = (sched_options){.exe = proc_self(w->self, sizeof w->self), .out = w->out, .quiet = 1};
+  w->o = (sched_options){.exe = proc_self(w->self, sizeof w->self), .out = w->out, .quiet = 1, .retries = 1};
 }
 static void end(world *w) {
   char cmd[100];
@@ -167,7 +184,7 @@ static void test_sched__one_failure_touches_one_run(void) {
   T_STR(w.e.msg, "");
   T_CHECK(w.r.done == 2 && w.r.diverged == 1 && w.r.failed == 4);
   T_STR(ask_text(&w, "SELECT status FROM runs WHERE label='b=2'"), "diverged");
-  T_STR(ask_text(&w, "SELECT status||' '||error_class||' '||attempt FROM runs WHERE label='b=3'"), "failed SIGSEGV 2");
+  T_STR(ask_text(&w, "SELECT status||' '||error_class||' '||attempt FROM runs WHERE label='b=3'"), "failed crash 2");
   T_CHECK(ask(&w, "SELECT exit_signal FROM run r JOIN runs v ON v.run_id=r.id WHERE v.label='b=3'") == SIGSEGV);
   T_STR(ask_text(&w, "SELECT status||' '||attempt FROM runs WHERE label='b=4'"), "done 2");
   T_STR(ask_text(&w, "SELECT status||' '||error_text FROM runs WHERE label='b=5'"), "failed no such backend");
@@ -183,6 +200,71 @@ static void test_sched__one_failure_touches_one_run(void) {
   db_close(w.d);
   end(&w);
 }
+
+static void test_sched__every_class_of_failure_has_its_policy(void) {
+  world w;
+  begin(&w, "10, 11, 12, 13, 14", 1, 8);
+  w.o.timeout_s = 1;
+  w.o.log_bytes = 1 << 20;
+  w.o.memory_bytes = 6000000000;
+  w.o.on_event = "echo $GANTRY_EVENT $GANTRY_LABEL $GANTRY_SEED >>\"$GANTRY_DIR/event\"";
+  go(&w);
+  T_STR(w.e.msg, "");
+  T_CHECK(w.r.done == 2 && w.r.failed == 3);
+  T_STR(ask_text(&w, "SELECT status||' '||error_class||' '||attempt FROM runs WHERE label='b=10'"), "failed hung 2");
+  T_HAS(ask_text(&w, "SELECT error_text FROM runs WHERE label='b=10'"), "while metric fd");
+  T_STR(ask_text(&w, "SELECT status||' '||attempt FROM runs WHERE label='b=11'"), "done 2");
+  T_STR(ask_text(&w, "SELECT code FROM events WHERE label='b=11'"), "memory");
+  T_HAS(ask_text(&w, "SELECT text FROM events WHERE label='b=11'"), "it may have 6.0 GB");
+  T_STR(ask_text(&w, "SELECT status||' '||error_class||' '||attempt FROM runs WHERE label='b=12'"), "failed ended early 2");
+  T_STR(ask_text(&w, "SELECT status||' '||error_class||' '||attempt FROM runs WHERE label='b=13'"), "failed log flood 1");
+  T_STR(ask_text(&w, "SELECT status||' '||attempt FROM runs WHERE label='b=14'"), "done 1");
+  T_CHECK(ask(&w, "SELECT min(length(log_tail)) FROM run WHERE status='failed'") > 0);
+  /* the user's command was told once per run, after its last try */
+  for (uint32_t k = 0; k < w.p.n; k++) {
+    buf said = {0};
+    T_CHECK(file_read(arena_fmt(w.a, "%s/%s/event", w.out, w.p.jobs[k].run.dir), &said, 1000, &w.e) == 0);
+    T_STR(said.p, arena_fmt(w.a, "%s %s 1\n", k == 1 || k == 4 ? "finished" : "failed", w.p.jobs[k].label));
+    buf_free(&said);
+  }
+  db_close(w.d);
+  end(&w);
+}
+
+/* Batches 101 .. 105 in that order, one at a time; 105, worst of all, is the baseline. */
+static void early(const char *section, const char *expected) {
+  world w;
+  char path[128], text[1500];
+  begin(&w, "101, 102, 103, 104, 105", 1, 8);
+  snprintf(path, sizeof path, "%s/exp.json", w.out);
+  buf b = {0};
+  T_CHECK(file_read(path, &b, 10000, &w.e) == 0);
+  snprintf(text, sizeof text, "%.*s, \"baseline\": {\"b\": \"105\"}, %s}", (int)b.n - 1, b.p, section);
+  T_CHECK(file_write(path, text, strlen(text), &w.e) == 0);
+  cfg_free(w.x);
+  T_CHECK(cfg_load(path, fixture_registry(), NULL, &w.x, &w.e) == 0);
+  w.o.jobs = 1;
+  go(&w);
+  T_STR(w.e.msg, "");
+  T_STR(ask_text(&w, "SELECT group_concat(substr(label,3)||' '||status||' '||step, ', ') FROM (SELECT * FROM runs ORDER BY cell)"), expected);
+  T_CHECK(w.r.pruned && w.r.done + w.r.pruned == 5 && w.r.failed == 0);
+  T_HAS(ask_text(&w, "SELECT text FROM events WHERE code='early stopping' LIMIT 1"), "other runs of seed 1");
+  T_CHECK(ask(&w, "SELECT count(*) FROM missing") == 0);
+  db_close(w.d);
+  go(&w); /* an outcome */
+  T_CHECK(w.p.count[SCHED_DONE] == 5);
+  db_close(w.d);
+  T_CHECK(file_write(path, b.p, b.n, &w.e) == 0);
+  cfg_free(w.x);
+  T_CHECK(cfg_load(path, fixture_registry(), NULL, &w.x, &w.e) == 0);
+  go(&w); /* without the section they go on */
+  T_CHECK(w.p.count[SCHED_CONTINUE] >= 1 && ask(&w, "SELECT count(*) FROM runs WHERE status='done' AND step=8") == 5);
+  db_close(w.d);
+  buf_free(&b);
+  end(&w);
+}
+static void test_sched__early_stopping_by_the_median(void) { early("\"early_stopping\": {\"rule\": \"median\", \"after\": {\"fraction\": 0.5}, \"least\": 2}", "101 done 8, 102 done 8, 103 pruned 4, 104 pruned 4, 105 done 8"); }
+static void test_sched__early_stopping_by_halving(void) { early("\"early_stopping\": {\"rule\": \"asha\", \"after\": {\"steps\": 2}, \"factor\": 2, \"least\": 1}", "101 done 8, 102 pruned 2, 103 pruned 2, 104 pruned 2, 105 done 8"); }
 
 static void test_sched__stops_on_a_signal_and_continues(void) {
   world w;
@@ -287,7 +369,7 @@ static void test_sched__two_parents_cannot_write_one_folder(void) {
 
 int main(int argc, char **argv) {
   if (argc > 2 && !strcmp(argv[1], "worker")) return worker(argc, argv);
-  static const t_case cases[] = {T(test_sched__grid_runs_and_a_second_time_does_nothing), T(test_sched__one_failure_touches_one_run), T(test_sched__stops_on_a_signal_and_continues),
+  static const t_case cases[] = {T(test_sched__grid_runs_and_a_second_time_does_nothing), T(test_sched__one_failure_touches_one_run), T(test_sched__every_class_of_failure_has_its_policy), T(test_sched__early_stopping_by_the_median), T(test_sched__early_stopping_by_halving), T(test_sched__stops_on_a_signal_and_continues),
                                  T(test_sched__a_killed_parent_leaves_lost_runs_that_continue), T(test_sched__a_cell_that_cannot_run_stops_all_before_the_start),
                                  T(test_sched__longer_continues_and_max_failures_stops), T(test_sched__two_parents_cannot_write_one_folder)};
   return t_run(argc, argv, cases, sizeof cases / sizeof *cases);

@@ -73,4 +73,39 @@ static void test_checkpoint__keeps_and_falls_back(void) {
   T_CHECK(system(cmd) == 0);
 }
 
-T_MAIN(T(test_checkpoint__keeps_and_falls_back))
+/* Interrupted between the checkpoint and its second name, or between that and its checksum. */
+static void test_checkpoint__an_interrupted_best_is_made_good(void) {
+  char dir[] = "/tmp/gantry-test-XXXXXX", cmd[64], sha[65], sum[65];
+  T_CHECK(mkdtemp(dir) != NULL);
+  err e = {0};
+  arena *a = arena_new();
+  float x[2] = {1, 2};
+  st_tensor t = {.name = "w", .dtype = GANTRY_F32, .rank = 1, .dims = {2}, .bytes = 8, .data = x};
+  const char *best = path_join(a, dir, "checkpoints/best.safetensors");
+  for (int64_t step = 1; step <= 2; step++) {
+    st_meta meta[] = {{"value", step == 1 ? "2" : "1"}};
+    x[0] = (float)step;
+    T_CHECK(ckpt_save(dir, step, &t, 1, meta, 1, 0, step == 1, a, NULL, sha, &e) == 0);
+  }
+  st_file f;
+  int64_t step;
+  buf w = {0};
+  for (int damage = 0; damage < 2; damage++) {
+    if (damage) T_CHECK(file_write(arena_fmt(a, "%s.sha256", best), "0", 1, &e) == 0);
+    T_CHECK(ckpt_load_newest(dir, &f, &step, &w, &e) == 0 && step == 2);
+    T_CHECK(ckpt_finish_best(dir, &f, step, &e) == 0);
+    st_free(&f);
+    T_CHECK(file_sha256(best, sum, &e) == 0);
+    T_STR(sum, sha);
+    buf b = {0};
+    T_CHECK(file_read(arena_fmt(a, "%s.sha256", best), &b, 200, &e) == 0);
+    T_HAS(b.p, sha);
+    buf_free(&b);
+  }
+  buf_free(&w);
+  arena_free(a);
+  snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+  T_CHECK(system(cmd) == 0);
+}
+
+T_MAIN(T(test_checkpoint__keeps_and_falls_back), T(test_checkpoint__an_interrupted_best_is_made_good))

@@ -117,8 +117,8 @@ static void test_db__batches_wait_for_time_or_number(void) {
   T_CHECK(db_tick(writer, now, &x.e) == 0);
   T_STR(ask(&x, "SELECT count(*) FROM scalar"), "4999");
   db_record(writer, r.id, &(rec){.type = REC_SCALAR, .step = 5000, .u.scalar = {.name = "m", .value = 1}}, &x.e);
-  db_record(writer, r.id, &(rec){.type = REC_ARTIFACT, .step = 5000, .u.artifact = {.kind = "checkpoint", .path = "c"}}, &x.e);
-  T_STR(ask(&x, "SELECT count(*) FROM scalar"), "5000"); /* a checkpoint waits for nothing */
+  db_record(writer, r.id, &(rec){.type = REC_SYNC, .u.sync = {.token = 1}}, &x.e);
+  T_STR(ask(&x, "SELECT count(*) FROM scalar"), "5000"); /* who asks for safety waits for no batch */
   db_close(reader);
   x.d = writer;
   end(&x);

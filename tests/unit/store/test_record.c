@@ -2,6 +2,8 @@
 #include "t.h"
 
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/record.h"
@@ -92,4 +94,42 @@ static void test_record__a_closed_pipe_is_an_error(void) {
   close(p[1]);
 }
 
-T_MAIN(T(test_record__round_trip_in_pieces), T(test_record__every_flipped_byte_is_noticed), T(test_record__a_closed_pipe_is_an_error))
+/* The other end answers only once it has read everything; when it is gone, the writer learns that nothing is safe. */
+typedef struct sync_seen { int fd, before, answered; } sync_seen;
+static void on_sync(void *user, const rec *r) {
+  sync_seen *s = user;
+  if (r->type == REC_SCALAR) s->before++;
+  if (r->type != REC_SYNC) return;
+  s->answered = 1;
+  rec_answer(s->fd, r->u.sync.token);
+}
+static void test_record__sync_waits_for_the_other_end(void) {
+  int p[2];
+  err e = {0};
+  T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    signal(SIGPIPE, SIG_IGN);
+    close(p[0]);
+    rec_writer *w = rec_writer_new(p[1], 1);
+    for (int k = 0; k < 1000; k++) rec_put(w, &(rec){.type = REC_SCALAR, .step = k, .u.scalar = {.name = "m", .value = 1}});
+    int ok = rec_sync(w, &e) == GANTRY_OK;
+    char go;
+    ok = ok && read(p[1], &go, 1) == 1; /* now the other end leaves */
+    ok = ok && rec_sync(w, &e) != GANTRY_OK;
+    _exit(ok ? 0 : 1);
+  }
+  close(p[1]);
+  rec_reader *r = rec_reader_new();
+  char bytes[4096];
+  sync_seen heard = {.fd = p[0]};
+  for (ssize_t k; !heard.answered && (k = read(p[0], bytes, sizeof bytes)) > 0;) T_CHECK(rec_feed(r, bytes, (size_t)k, on_sync, &heard, &e) == 0);
+  T_CHECK(heard.before == 1000);
+  T_CHECK(write(p[0], "g", 1) == 1);
+  close(p[0]);
+  int status;
+  T_CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  rec_reader_free(r);
+}
+
+T_MAIN(T(test_record__sync_waits_for_the_other_end), T(test_record__round_trip_in_pieces), T(test_record__every_flipped_byte_is_noticed), T(test_record__a_closed_pipe_is_an_error))

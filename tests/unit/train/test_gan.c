@@ -5,6 +5,8 @@
 #include "run.h"
 
 #include <gantry/nn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #define POINT "\"data\": {\"name\": \"gaussians\", \"modes\": 1, \"radius\": 0, \"sigma\": 0, \"count\": 64}"
 #define SGD "{\"name\": \"sgd\", \"lr\": 0.3}"
@@ -82,7 +84,7 @@ static void test_gan__averaged_weights_follow_their_half_life(void) {
 /* ---- lookahead ---- */
 
 typedef struct bound { double theta, psi; } bound;
-static gantry_status bind(void *user, const char *name, uint32_t dtype, int64_t count, double *dst, err *e) {
+static gantry_status bind_point(void *user, const char *name, uint32_t dtype, int64_t count, double *dst, err *e) {
   const bound *b = user;
   (void)dtype;
   (void)e;
@@ -110,7 +112,7 @@ static void test_gan__two_unrolled_updates_match_differences(void) {
     }
     bound b = {0.8, 0.6};
     double *v[2] = {NULL, NULL}, h = 1e-5;
-    T_CHECK(g && want[0] && want[1] && !ir_eval(g, want, 2, bind, &b, v, &t.e));
+    T_CHECK(g && want[0] && want[1] && !ir_eval(g, want, 2, bind_point, &b, v, &t.e));
     if (v[0] && v[1]) {
       T_NEAR(v[0][0], unrolled_loss(0.8, 0.6, 2), 1e-9);
       double slope = (unrolled_loss(0.8 + h, 0.6, 2) - unrolled_loss(0.8 - h, 0.6, 2)) / (2 * h);
@@ -259,6 +261,50 @@ static void test_gan__a_classifier_learns_and_its_accuracy_is_not_cached(void) {
   arena_free(a);
 }
 
+/* ---- a checkpoint is never ahead of its rows ---- */
+
+typedef struct sync_asked { int count; int64_t token; } sync_asked;
+static void note_sync(void *user, const rec *r) {
+  sync_asked *s = user;
+  if (r->type == REC_SYNC) s->count++, s->token = r->u.sync.token;
+}
+
+/* The other end says nothing until it has looked: no checkpoint may be there before it answered. */
+static void test_gan__a_checkpoint_waits_until_its_rows_are_safe(void) {
+  int p[2];
+  arena *a = arena_new();
+  err e = {0};
+  const char *dir = arena_fmt(a, "/tmp/gantry-sync-%d", (int)getpid()), *file = path_join(a, dir, "checkpoints/step-000000005.safetensors.sha256");
+  T_CHECK(!dir_make(dir, &e) && socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    test_run t;
+    int outcome = 9, ok = 0;
+    close(p[0]);
+    rec_writer *w = rec_writer_new(p[1], 0);
+    if (test_run_open(&t, SMALL, 5, 0, 1)) {
+      train_loop_options o = {.dir = dir, .rec = w, .stop_after = 5};
+      ok = !train_loop(t.r, &o, &outcome, &t.e) && outcome == TRAIN_STOPPED;
+    }
+    _exit(ok ? 0 : 1);
+  }
+  close(p[1]);
+  rec_reader *r = rec_reader_new();
+  sync_asked s = {0};
+  char bytes[65536];
+  for (ssize_t k; !s.count && (k = read(p[0], bytes, sizeof bytes)) > 0;) T_CHECK(!rec_feed(r, bytes, (size_t)k, note_sync, &s, &e));
+  usleep(200000);
+  T_CHECK(s.count == 1 && !file_exists(file));
+  rec_answer(p[0], s.token);
+  int status;
+  while (read(p[0], bytes, sizeof bytes) > 0) continue;
+  T_CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 && file_exists(file));
+  rec_reader_free(r);
+  close(p[0]);
+  T_CHECK(system(arena_fmt(a, "rm -rf %s", dir)) == 0);
+  arena_free(a);
+}
+
 /* ---- errors ---- */
 
 static void fails(const char *loss, const char *words) {
@@ -274,4 +320,4 @@ static void test_gan__a_misfit_names_operation_shapes_and_place(void) { fails("w
 
 T_MAIN(T(test_gan__dirac_alternating), T(test_gan__dirac_simultaneous), T(test_gan__dirac_with_r1_is_damped), T(test_gan__d_steps_and_schedule), T(test_gan__averaged_weights_follow_their_half_life),
        T(test_gan__two_unrolled_updates_match_differences), T(test_gan__batch_statistics_move_on_real_then_fake), T(test_gan__an_interrupted_run_ends_in_equal_bytes),
-       T(test_gan__the_same_seed_gives_the_same_bits_and_another_does_not), T(test_gan__tracing_changes_no_bit), T(test_gan__a_classifier_learns_and_its_accuracy_is_not_cached), T(test_gan__a_loss_that_refuses_is_quoted), T(test_gan__a_misfit_names_operation_shapes_and_place))
+       T(test_gan__the_same_seed_gives_the_same_bits_and_another_does_not), T(test_gan__tracing_changes_no_bit), T(test_gan__a_classifier_learns_and_its_accuracy_is_not_cached), T(test_gan__a_checkpoint_waits_until_its_rows_are_safe), T(test_gan__a_loss_that_refuses_is_quoted), T(test_gan__a_misfit_names_operation_shapes_and_place))

@@ -1,0 +1,31 @@
+/* early.c - the experiment's "early_stopping" section. See loading.h.
+ *
+ *   "early_stopping": {"rule": "median", "after": {"fraction": 0.25}, "least": 3}
+ *   "early_stopping": {"rule": "asha", "after": {"steps": 500}, "factor": 3}
+ *
+ * It belongs to the grid, not to a run: no key depends on it, so taking it away lets the runs it ended go on. */
+#include "config/loading.h"
+#include "config/resolve.h"
+
+gantry_status loading_early(loading *l) {
+  static const char *const known[] = {"rule", "after", "factor", "least", NULL}, *const rules[] = {"median", "asha", NULL};
+  const doc *src;
+  const json_t *v = loading_top(l, "early_stopping", &src);
+  cfg_early *q = &l->x->early;
+  if (!v) return GANTRY_OK;
+  layer root = {.path = "", .value = src->root, .src = src};
+  resolver rs = {.a = l->a, .reg = l->reg, .from = {&root, 1}, .dir = l->x->dir, .cfg = src->root, .e = l->e};
+  json_t *o = NULL, *out = json_object();
+  const char *at = "early_stopping", *rule = "";
+  gantry_status st = read_object(&rs, src->root, "", at, known, &o);
+  if (!st) st = read_word(&rs, o, out, at, "rule", "median", rules, &rule);
+  if (!st) st = read_duration(&rs, o, out, at, "after", (cfg_duration){CFG_FRACTION, 0.25}, &q->after);
+  if (!st) st = read_num(&rs, o, out, at, "factor", 3, 1.5, 100, &q->factor);
+  if (!st) st = read_int(&rs, o, out, at, "least", 3, 1, 1000, &q->least);
+  q->rule = strcmp(rule, "asha") ? CFG_MEDIAN : CFG_ASHA;
+  json_decref(out);
+  TRY(st);
+  if (q->after.unit == CFG_EPOCHS || q->after.unit == CFG_END) return layers_fail(&rs.from, "early_stopping.after", AT_VALUE, l->e, "early_stopping.after counts steps, images, kimg or a fraction of the run");
+  if (!l->x->judge_metric || !l->x->judge_better) return layers_fail(&rs.from, at, AT_KEY, l->e, "early_stopping needs a metric to judge by, of which more or less is better: see \"judge\"");
+  return GANTRY_OK;
+}
