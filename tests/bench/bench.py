@@ -120,7 +120,7 @@ def measure(case, threads):
     subprocess.run(["rm", "-rf", cache])
     best = max(peers, key=lambda v: median(peers[v].rows))
     pairs = lambda key: [a[key] / b[key] for a, b in zip(gantry.rows, peers[best].rows)]
-    return {"threads": threads, "peer": f"pytorch {best}", "ratio": round(statistics.median(pairs("steps_per_second")), 3),
+    return {"threads": threads, "load_average": os.getloadavg()[0], "peer": f"pytorch {best}", "ratio": round(statistics.median(pairs("steps_per_second")), 3),
             "ratio_processor_time": round(statistics.median(pairs("steps_per_processor_second")), 3),
             "gantry": {"repetitions": gantry.rows, "peak_bytes": gantry.peak, "device_bytes": gantry.device, "first_step_cold_s": round(cold_s, 3), "first_step_warm_s": round(gantry.first, 3)},
             "pytorch": {v: {"repetitions": s.rows, "peak_bytes": s.peak, "first_step_s": round(s.first, 3)} for v, s in peers.items()}}
