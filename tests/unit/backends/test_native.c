@@ -2,6 +2,7 @@
  * foreign entry is built again, and where no compiler is found everything still runs. */
 #include <dirent.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/run_graph.h"
@@ -90,4 +91,87 @@ static void test_native__same_bits_f32(void) { sweep(GANTRY_F32, CHECK_MAP | CHE
 static void test_native__same_bits_f64(void) { sweep(GANTRY_F64, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE, 120, 2000, 3, 1); }
 static void test_native__same_bits_integers(void) { sweep(GANTRY_F64, CHECK_INTEGER | CHECK_INDEX | CHECK_RANDOM | CHECK_MOVE, 120, 3000, 3, 0); }
 
-T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers))
+
+static ir_graph *some_graph(check_values *v) {
+  err e = {0};
+  check_random o = {GANTRY_F32, 60, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE};
+  *v = (check_values){77, 0};
+  return check_random_graph(77, &o, &e);
+}
+static ino_t entry(char *path, size_t n) { /* which file the only entry is; 0: there is not one entry */
+  struct stat st;
+  return entries(".so", path, n) == 1 && !stat(path, &st) ? st.st_ino : 0;
+}
+
+static void test_native__cache_entries(void) {
+  check_values v;
+  char path[600], keep[620], byte;
+  setup();
+  ir_graph *g = some_graph(&v);
+  T_CHECK(same(g, &v, "first"));
+  ino_t first = entry(path, sizeof path), now = 0;
+  snprintf(keep, sizeof keep, "%s.kept", path);
+  T_CHECK(first != 0 && !link(path, keep)); /* its number is not given away again */
+  T_CHECK(same(g, &v, "again") && entry(path, sizeof path) == first); /* needs no compiler */
+  /* one byte of the machine code is another */
+  FILE *f = fopen(path, "r+b");
+  fseek(f, 0, SEEK_END);
+  long size = ftell(f);
+  fseek(f, size / 2, SEEK_SET);
+  byte = (char)~fgetc(f);
+  fseek(f, size / 2, SEEK_SET);
+  fputc(byte, f);
+  fclose(f);
+  T_CHECK(same(g, &v, "damaged") && (now = entry(path, sizeof path)) != first && now);
+  first = now;
+  remove(keep);
+  T_CHECK(!link(path, keep) && !truncate(path, size / 3));
+  T_CHECK(same(g, &v, "cut short") && (now = entry(path, sizeof path)) != first && now);
+  first = now;
+  remove(keep);
+  T_CHECK(!link(path, keep) && !chmod(path, 0777)); /* anyone may have written it */
+  T_CHECK(same(g, &v, "open to others") && (now = entry(path, sizeof path)) != first && now);
+  ir_free(g);
+  forget();
+}
+
+static void test_native__no_compiler(void) {
+  check_values v;
+  char *had = strdup(getenv("PATH"));
+  setup();
+  ir_graph *g = some_graph(&v);
+  setenv("PATH", "/nonexistent", 1);
+  T_CHECK(same(g, &v, "without a compiler") && entries(".so", NULL, 0) == 0);
+  setenv("PATH", had, 1);
+  /* and where nothing may be kept */
+  setenv("GANTRY_CACHE", "/proc/nothing/here", 1);
+  T_CHECK(same(g, &v, "without a folder"));
+  free(had);
+  ir_free(g);
+  forget();
+}
+
+/* A program begins in the interpreter and goes on in machine code, between two runs, with the same numbers. */
+static void test_native__takes_over(void) {
+  check_values v;
+  rg_result r;
+  int64_t n;
+  setup();
+  ir_graph *g = some_graph(&v);
+  char *want = bits(g, "interpret", &v, &n), *p = want;
+  setenv("GANTRY_KERNELS", "auto", 1);
+  T_CHECK(want && rg_compile(g, &r));
+  time_t end = time(NULL) + 60;
+  while (!entries(".so", NULL, 0) && time(NULL) < end) rg_run(&r);
+  T_CHECK(entries(".so", NULL, 0) == 1);
+  for (int k = 0; k < 3; k++) rg_run(&r);
+  rg_fill(g, &r, check_bind, &v);
+  rg_run(&r);
+  for (uint32_t k = 0; k < r.n; p += rg_bytes(&r.names[k]), k++) T_CHECK(!memcmp(p, r.buffers[k], (size_t)rg_bytes(&r.names[k])));
+  rg_free(&r);
+  free(want);
+  ir_free(g);
+  forget();
+}
+
+T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__cache_entries), T(test_native__no_compiler), T(test_native__takes_over))
