@@ -1,6 +1,7 @@
 /* test_native.c - generated C against the interpreter: the same program, the same bits. The cache: a second program needs no compiler, a damaged or
  * foreign entry is built again, and where no compiler is found everything still runs. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,6 +136,30 @@ static void test_native__cache_entries(void) {
   forget();
 }
 
+/* Old entries go when there are too many; what is in use and what is not ours stays. */
+static void test_native__cache_stays_small(void) {
+  check_values v;
+  char path[600], fresh[600], other[600];
+  setup();
+  mkdir(cache, 0700);
+  for (int k = 0; k < 530; k++) {
+    struct timespec old[2] = {{1000 + k, 0}, {1000 + k, 0}};
+    snprintf(path, sizeof path, "%s/%040d.so", cache, k);
+    fclose(fopen(path, "w"));
+    utimensat(AT_FDCWD, path, old, 0);
+  }
+  snprintf(fresh, sizeof fresh, "%s/%040d.so", cache, 529);
+  snprintf(path, sizeof path, "%s/%040d.so", cache, 0);
+  snprintf(other, sizeof other, "%s/notes.txt", cache);
+  fclose(fopen(other, "w"));
+  ir_graph *g = some_graph(&v);
+  T_CHECK(same(g, &v, "in a full folder"));
+  T_CHECK(entries(".so", NULL, 0) == 512);
+  T_CHECK(access(path, F_OK) && !access(fresh, F_OK) && !access(other, F_OK));
+  ir_free(g);
+  forget();
+}
+
 static void test_native__no_compiler(void) {
   check_values v;
   char *had = strdup(getenv("PATH"));
@@ -174,4 +199,4 @@ static void test_native__takes_over(void) {
   forget();
 }
 
-T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__cache_entries), T(test_native__no_compiler), T(test_native__takes_over))
+T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__cache_entries), T(test_native__cache_stays_small), T(test_native__no_compiler), T(test_native__takes_over))
