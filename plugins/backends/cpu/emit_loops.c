@@ -85,10 +85,10 @@ static int periodic(emit *e, uint32_t n_loops) {
   e->after = 0;
   for (uint32_t i = 0; i < k->body; i++)
     if (e->where[i] == AT_PERIODIC && e->kept[i]) P("q%u[i] = r%u;\n", i, i);
-  P("}\n");
+  P("}\nK_FENCE\n");
   for (uint32_t i = 0; i < k->body; i++)
     if (e->where[i] == AT_PERIODIC && e->kept[i]) P("for (int64_t i = %lld; i < %lld; i++) q%u[i] = q%u[i - %lld];\n", (long long)e->width, n, i, i, (long long)e->width);
-  P("}\n");
+  P("}\nK_FENCE\n");
   return 1;
 }
 
@@ -210,9 +210,9 @@ static int run(emit *e, uint32_t n) {
   }
   P("_Pragma(\"GCC ivdep\") for (int64_t i = 0; i < n; i++) {\n");
   if (!run_body(e, n)) return 0;
-  P("}\n");
+  P("}\nK_FENCE\n");
   drain(e, "width");
-  P("}\n");
+  P("K_FENCE\n}\n");
   return 1;
 }
 
@@ -230,6 +230,7 @@ int emit_function(emit *e) {
       else P("for (int64_t c0 = %s; c0 < end; c0 += %d) {\nconst int64_t width = end - c0 < %d ? end - c0 : %d;\n", from, CPU_CHUNK, CPU_CHUNK, CPU_CHUNK);
     } else P("{\n");
     accumulators(e, o->has_b ? "width" : "1");
+    P("K_FENCE\n");
   }
   /* what does not depend on a loop stands in front of it; with reductions everything stands inside the kept loops */
   if (o->n_r)
