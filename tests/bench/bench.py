@@ -47,7 +47,8 @@ def draw_images(size, n=1024):
 
 class Side:
     def __init__(self, command, threads, env=()):
-        e = dict(os.environ, OMP_NUM_THREADS=str(threads), **dict(env))
+        # passive: a waiting thread sleeps. Gantry has it so always; with active waiting PyTorch on two threads falls a hundredfold where anything else runs.
+        e = dict(os.environ, OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="passive", **dict(env))
         self.begin = time.perf_counter()
         self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=e, stderr=open("build/bench/stderr.log", "a"))
         first = self.steps(1)
