@@ -222,6 +222,9 @@ void cpu_native_start(cpu_native *n) {
   posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  posix_spawn_file_actions_addclosefrom_np(&quiet, 3); /* the pipe to a parent must close when this process ends, not when the compiler does */
+#endif
   union { const char **c; char **m; } u = {argv};
   n->failed = posix_spawn(&n->pid, n->compiler, &quiet, NULL, u.m, environ) != 0;
   posix_spawn_file_actions_destroy(&quiet);
