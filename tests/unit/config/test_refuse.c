@@ -88,7 +88,7 @@ static void test_refuse__grids(void) {
   refused(", \"axes\": {" AXIS("b", "train.batch") ", " AXIS("c", "train.batch") "}", NULL, "the axes \"b\" and \"c\" both write train.batch");
   refused(", \"axes\": {" AXIS("b", "train.batch") ", \"c\": {\"levels\": {\"z\": {\"train\": {}}}}}", NULL, "the axes \"b\" and \"c\" both write train");
   refused(", \"axes\": {\"b\": {\"path\": \"train.batch\", \"values\": [8, 8.0]}}", NULL, "two levels labelled \"8\"");
-  refused(", \"axes\": {\"b\": {\"path\": \"train.batch\"}}", "4:90", "either \"path\" and \"values\", or \"levels\"");
+  refused(", \"axes\": {\"b\": {\"path\": \"train.batch\"}}", "4:90", "needs either \"path\" and \"values\"");
   refused(", \"axes\": {" AXIS("b", "train.batch") "}, \"baseline\": {\"b\": 3}", NULL, "axis \"b\" has no level \"3\"");
   refused(", \"axes\": {" AXIS("b", "train.batch") "}, \"baseline\": {\"c\": 1}", NULL, "there is no axis \"c\"");
   refused(", \"axes\": {" AXIS("b", "train.batch") "}, \"exclude\": [{\"when\": {\"b\": \"x\"}}]", NULL, "axis \"b\" has no level \"x\"");
