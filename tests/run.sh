@@ -6,6 +6,7 @@ B=$1
 R=$B/results
 rm -rf "$R"; mkdir -p "$R"
 export GANTRY_BUILD=$PWD/$B GANTRY=$PWD/$B/gantry GANTRY_ROOT=$PWD OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+export GANTRY_CACHE=$PWD/$B/kernels # never the user's
 one() { # a test binary
   local name out rc
   name=${1#"$GANTRY_BUILD"/tests/}; out=$2/$(echo "$name" | tr / -)

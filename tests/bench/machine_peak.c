@@ -1,5 +1,5 @@
-/* machine_peak.c - what this machine gives at best, in one line of JSON: oneDNN's best convolution in GFLOP/s, through the CPU backend, and a copy of
- * memory in GB/s (read and written). Threads: OMP_NUM_THREADS. The best of many short runs. */
+/* machine_peak.c - what this machine gives at best, in one line of JSON: oneDNN's best convolution in GFLOP/s, through the CPU backend, a copy of
+ * memory in GB/s (read and written), and the versions of the backend's libraries. Threads: OMP_NUM_THREADS. The best of many short runs. */
 #include "backends/run_graph.h"
 #include "check/random_graph.h"
 
@@ -47,7 +47,9 @@ int main(void) {
     double f = convolution(shapes[k][0], shapes[k][1], shapes[k][2]);
     most = f > most ? f : most;
   }
-  printf("{\"convolution_gflops\": %.1f, \"copy_gb_per_s\": %.1f}\n", most, 2.0 * (double)n / best * 1e-9);
+  gantry_probe p = {.struct_size = sizeof p};
+  rg_backend->probe(&rg_the_ctx.abi, &p);
+  printf("{\"convolution_gflops\": %.1f, \"copy_gb_per_s\": %.1f, \"libraries\": \"%s\"}\n", most, 2.0 * (double)n / best * 1e-9, p.libraries);
   free(a);
   free(b);
   return 0;

@@ -2,6 +2,7 @@
  * shared object an entry carries the SHA-256 of its bytes. */
 #include "native.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +17,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 static const char magic[] = "\ngantry kernels 1 "; /* and 64 hexadecimal digits, at the end of the file */
-enum { TRAILER = sizeof magic - 1 + 64 };
+enum { TRAILER = sizeof magic - 1 + 64, ENTRIES = 512, MOST = 4096 };
 
 struct cpu_native {
   char compiler[PATH_MAX], folder[PATH_MAX], entry[PATH_MAX + 80], source[PATH_MAX + 120], object[PATH_MAX + 120];
@@ -128,12 +130,47 @@ static int digest(const char *path, int sealed, char hex[SHA256_DIGEST_STRING_LE
   return ok;
 }
 
-static int load(cpu_native *n) { /* the entry, if it is there and whole */
+static int load(cpu_native *n) { /* the entry, if it is there and whole; its date says when it was last of use */
   char hex[SHA256_DIGEST_STRING_LENGTH];
   if (!digest(n->entry, 1, hex)) return 0;
+  utimensat(AT_FDCWD, n->entry, NULL, 0);
   n->so = dlopen(n->entry, RTLD_NOW | RTLD_LOCAL);
   n->table = n->so ? dlsym(n->so, "gantry_kernels") : NULL;
   return n->table != NULL;
+}
+
+typedef struct found { time_t when; char name[NAME_MAX + 1]; } found;
+static int by_age(const void *a, const void *b) {
+  const found *x = a, *y = b;
+  return x->when != y->when ? (x->when < y->when ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+/* Keeps the folder small: of too many entries the longest unused go, and what interrupted compilers left a day ago. */
+static void prune(const cpu_native *n) {
+  DIR *d = opendir(n->folder);
+  found *all = d ? malloc(sizeof *all * MOST) : NULL;
+  size_t many = 0;
+  char path[2 * PATH_MAX];
+  struct stat st;
+  for (struct dirent *f; all && many < MOST && (f = readdir(d));) {
+    size_t k = strlen(f->d_name);
+    int ours = k == 43 && !strcmp(f->d_name + 40, ".so"), rest = k > 43 && f->d_name[40] == '.' && (!strcmp(f->d_name + k - 2, ".c") || !strcmp(f->d_name + k - 4, ".tmp"));
+    snprintf(path, sizeof path, "%s/%s", n->folder, f->d_name);
+    if ((!ours && !rest) || lstat(path, &st) || !S_ISREG(st.st_mode)) continue;
+    if (rest && time(NULL) - st.st_mtime > 24 * 3600) unlink(path);
+    if (!ours) continue;
+    all[many].when = st.st_mtime;
+    snprintf(all[many++].name, sizeof all->name, "%s", f->d_name);
+  }
+  if (many > ENTRIES) {
+    qsort(all, many, sizeof *all, by_age);
+    for (size_t k = 0; k + ENTRIES < many; k++) {
+      snprintf(path, sizeof path, "%s/%s", n->folder, all[k].name);
+      unlink(path);
+    }
+  }
+  free(all);
+  if (d) closedir(d);
 }
 
 /* The compiler's object gets its trailer and its name. */
@@ -144,7 +181,9 @@ static int seal(const cpu_native *n) {
   FILE *f = fopen(n->object, "ab");
   int ok = f && fprintf(f, "%s%.64s", magic, hex) == TRAILER;
   ok = f && !fclose(f) && ok;
-  return ok && !rename(n->object, n->entry);
+  if (!ok || rename(n->object, n->entry)) return 0;
+  prune(n);
+  return 1;
 }
 
 cpu_native *cpu_native_new(char *text) {
@@ -165,7 +204,7 @@ cpu_fn *const *cpu_native_table(const cpu_native *n) { return n->table; }
 void cpu_native_start(cpu_native *n) {
   const char *argv[sizeof flags / sizeof *flags + 8] = {n->compiler};
   size_t k = 1;
-  if (cpu_native_begun(n)) return;
+  if (cpu_native_begun(n) || load(n)) return; /* another process may have made it meanwhile */
   n->begun = n->failed = 1;
   FILE *f = fopen(n->source, "wx");
   int ok = f && fputs(n->text, f) >= 0;
@@ -183,6 +222,9 @@ void cpu_native_start(cpu_native *n) {
   posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  posix_spawn_file_actions_addclosefrom_np(&quiet, 3); /* the pipe to a parent must close when this process ends, not when the compiler does */
+#endif
   union { const char **c; char **m; } u = {argv};
   n->failed = posix_spawn(&n->pid, n->compiler, &quiet, NULL, u.m, environ) != 0;
   posix_spawn_file_actions_destroy(&quiet);

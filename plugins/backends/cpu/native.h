@@ -1,8 +1,10 @@
 /* native.h - generated C as machine code: compiled once by the system's C compiler, kept on disk, loaded here.
  *
  * Entries lie in $GANTRY_CACHE, else $XDG_CACHE_HOME/gantry, else ~/.cache/gantry, named by the hash of the text, the compiler (path, size and time
- * of its file), the flags and the processor (model and features). An entry that is damaged, of another owner or writable by others is built again.
- * Without a compiler nothing happens: the interpreter computes the same bits. GANTRY_KERNELS=interpret switches this off, =compile waits for the
+ * of its file), the flags and the processor (model and features). An entry that is damaged, of another owner or writable by others is built again;
+ * beyond 512 the longest unused go.
+ * Without a compiler nothing happens: the interpreter computes the same bits (but for the
+ * sign and payload of a NaN that comes out of two). GANTRY_KERNELS=interpret switches this off, =compile waits for the
  * compiler before the first run. */
 #ifndef CPU_NATIVE_H
 #define CPU_NATIVE_H

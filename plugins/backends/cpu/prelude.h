@@ -1,5 +1,7 @@
 /* prelude.h - what generated C begins with: the types, then (put in front by the Makefile) scalar.h and elementwise.h, then reducers into eight
  * lanes. Never compiled into the plugin itself: it is carried as text. */
+/* Between loops that hand values on in buffers: gcc 12 at -O3, with -fno-trapping-math, mixes up such loops where the first one has a condition. */
+#define K_FENCE __asm__ volatile("" ::: "memory");
 typedef double k_v8d __attribute__((vector_size(64), aligned(8), may_alias));
 typedef float k_v8f __attribute__((vector_size(32), aligned(4), may_alias));
 

@@ -1,7 +1,9 @@
 /* test_native.c - generated C against the interpreter: the same program, the same bits. The cache: a second program needs no compiler, a damaged or
  * foreign entry is built again, and where no compiler is found everything still runs. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/run_graph.h"
@@ -35,8 +37,19 @@ static void forget(void) {
   rmdir(cache);
 }
 
+/* Which NaN comes out of two NaN is the compiler's choice of operand order: all of them count as one. */
+static void one_nan(uint32_t dtype, char *p, int64_t bytes) {
+  float f;
+  double d;
+  for (int64_t i = 0; dtype == GANTRY_F32 && i < bytes; i += 4)
+    if (memcpy(&f, p + i, 4), f != f) memset(p + i, 0xFF, 4);
+  for (int64_t i = 0; dtype == GANTRY_F64 && i < bytes; i += 8)
+    if (memcpy(&d, p + i, 8), d != d) memset(p + i, 0xFF, 8);
+}
+
 /* Runs g one way; every named tensor afterwards, concatenated. Caller frees. */
-static char *bits(const ir_graph *g, const char *how, check_values *v, int64_t *n) {
+static char where[100];
+static char *bits(const ir_graph *g, const char *how, check_values *v, int64_t *n, int64_t find) { /* where: the tensor that holds byte `find` */
   rg_result r;
   setenv("GANTRY_KERNELS", how, 1);
   *n = 0;
@@ -47,6 +60,8 @@ static char *bits(const ir_graph *g, const char *how, check_values *v, int64_t *
   char *all = malloc((size_t)*n + 1), *p = all;
   for (uint32_t k = 0; k < r.n; k++) {
     memcpy(p, r.buffers[k], (size_t)rg_bytes(&r.names[k]));
+    one_nan(r.names[k].dtype, p, rg_bytes(&r.names[k]));
+    if (find >= p - all && find < p - all + rg_bytes(&r.names[k])) snprintf(where, sizeof where, "%s", r.names[k].name);
     p += rg_bytes(&r.names[k]);
   }
   rg_free(&r);
@@ -55,12 +70,15 @@ static char *bits(const ir_graph *g, const char *how, check_values *v, int64_t *
 
 static int same(const ir_graph *g, check_values *v, const char *what) {
   int64_t n, m;
-  char *a = bits(g, "interpret", v, &n), *b = bits(g, "compile", v, &m), text[200];
+  char *a = bits(g, "interpret", v, &n, -1), *b = bits(g, "compile", v, &m, -1), text[300];
   int ok = a && b && n == m && !memcmp(a, b, (size_t)n);
   if (!ok) {
     int64_t at = 0;
     while (a && b && at < n && a[at] == b[at]) at++;
-    snprintf(text, sizeof text, ": generated C gives other bits than the interpreter, from byte %lld of %lld on", (long long)at, (long long)n);
+    where[0] = 0;
+    free(b);
+    b = bits(g, "compile", v, &m, at);
+    snprintf(text, sizeof text, ": generated C gives other bits than the interpreter in %s", where);
     rg_text(what, text);
   }
   free(a);
@@ -90,4 +108,164 @@ static void test_native__same_bits_f32(void) { sweep(GANTRY_F32, CHECK_MAP | CHE
 static void test_native__same_bits_f64(void) { sweep(GANTRY_F64, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE, 120, 2000, 3, 1); }
 static void test_native__same_bits_integers(void) { sweep(GANTRY_F64, CHECK_INTEGER | CHECK_INDEX | CHECK_RANDOM | CHECK_MOVE, 120, 3000, 3, 0); }
 
-T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers))
+
+/* Shapes that random graphs seldom have, each as a map and under the reductions: padding along every axis, rows that are no multiple of the eight
+ * lanes, pieces of rows, channels from 1 to many, one number per row or per channel, transposed and reversed walks, bf16. */
+static ir_id shape_case(ir_graph *g, int k, ir_id x, ir_id wide) {
+  int64_t lo[2][3] = {{0, 2, 3}, {1, 0, 1}}, hi[2][3] = {{1, 0, 2}, {0, 3, 2}}, start[3] = {1, 0, 2}, stop[3] = {9, 5, 7}, perm[3] = {1, 2, 0}, axis = 2;
+  gantry_attr pad[2] = {{.key = GANTRY_A_LO, .n = 3, .v.iv = lo[k & 1]}, {.key = GANTRY_A_HI, .n = 3, .v.iv = hi[k & 1]}}, at;
+  gantry_attr cut[2] = {{.key = GANTRY_A_START, .n = 3, .v.iv = start}, {.key = GANTRY_A_STOP, .n = 3, .v.iv = stop}};
+  switch (k) {
+    case 0: case 1: return ir_op(g, GANTRY_OP_PAD, &x, 1, pad, 2);
+    case 2: return ir_op(g, GANTRY_OP_SLICE, &x, 1, cut, 2);
+    case 3: at = (gantry_attr){.key = GANTRY_A_PERM, .n = 3, .v.iv = perm}; return ir_op(g, GANTRY_OP_PERMUTE, &x, 1, &at, 1);
+    case 4: at = (gantry_attr){.key = GANTRY_A_AXES, .n = 1, .v.iv = &axis}; return ir_op(g, GANTRY_OP_REVERSE, &x, 1, &at, 1);
+    case 5: return wide;
+  }
+  return x;
+}
+
+static void test_native__same_bits_of_shapes(void) {
+  static const int64_t shapes[][3] = {{10, 5, 9}, {3, 7, 1}, {10, 5, 9}, {70, 9, 3}, {2, 3, 1100}, {1, 1, 1}};
+  static const uint32_t reductions[] = {GANTRY_OP_SUM, GANTRY_OP_RMAX, GANTRY_OP_VAR};
+  static const int64_t axes[][3] = {{0, 1, 2}, {0, 1}, {2}, {1}, {0, 2}};
+  static const uint32_t n_axes[] = {3, 2, 1, 1, 2};
+  setup();
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    ir_graph *g = ir_new();
+    const int64_t *d = shapes[s], c = d[2], row[3] = {d[0], d[1], 1};
+    uint32_t t = s == 0 || s == 3 || s == 4 ? GANTRY_F64 : GANTRY_F32; /* f64 shows the order of a sum, which rounding to f32 hides */
+    ir_id x = ir_leaf(g, GANTRY_OP_INPUT, "x", t, 3, d), per = ir_leaf(g, GANTRY_OP_INPUT, "per", t, 1, &c), rows = ir_leaf(g, GANTRY_OP_INPUT, "rows", t, 3, row);
+    ir_id scaled = ir_mul(g, ir_add(g, x, ir_1(g, GANTRY_OP_EXP, per)), per), wide = ir_add(g, scaled, rows), half = ir_cast(g, scaled, GANTRY_BF16);
+    char name[40];
+    ir_output(g, "bf16", ir_mul(g, half, half));
+    for (int k = 0; k < 6; k++) {
+      if (k == 2 && (d[0] < 9 || d[1] < 5 || d[2] < 7)) continue;
+      ir_id y = shape_case(g, k, x, wide);
+      snprintf(name, sizeof name, "map%d", k);
+      ir_output(g, name, ir_add(g, y, y));
+      for (size_t a = 0; a < sizeof n_axes / sizeof *n_axes; a++) { /* each with another kind, which the next shape turns round */
+        size_t r = ((size_t)k + a + s) % 3;
+        gantry_attr at = {.key = GANTRY_A_AXES, .n = n_axes[a], .v.iv = axes[a]};
+        ir_id z = ir_1(g, GANTRY_OP_NEG, y);
+        snprintf(name, sizeof name, "reduced%d.%zu.%zu", k, r, a);
+        ir_output(g, name, ir_op(g, reductions[r], &z, 1, &at, 1));
+      }
+    }
+    check_values v = {s + 1, 0};
+    char what[80];
+    snprintf(what, sizeof what, "shape %lld %lld %lld: %.20s", (long long)d[0], (long long)d[1], (long long)d[2], g->err.msg);
+    T_CHECK(!g->err.code && same(g, &v, what));
+    ir_free(g);
+  }
+  T_CHECK(entries(".so", NULL, 0) == (int)(sizeof shapes / sizeof *shapes));
+  forget();
+}
+
+static ir_graph *some_graph(check_values *v) {
+  err e = {0};
+  check_random o = {GANTRY_F32, 60, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE};
+  *v = (check_values){77, 0};
+  return check_random_graph(77, &o, &e);
+}
+static ino_t entry(char *path, size_t n) { /* which file the only entry is; 0: there is not one entry */
+  struct stat st;
+  return entries(".so", path, n) == 1 && !stat(path, &st) ? st.st_ino : 0;
+}
+
+static void test_native__cache_entries(void) {
+  check_values v;
+  char path[600], keep[620], byte;
+  setup();
+  ir_graph *g = some_graph(&v);
+  T_CHECK(same(g, &v, "first"));
+  ino_t first = entry(path, sizeof path), now = 0;
+  snprintf(keep, sizeof keep, "%s.kept", path);
+  T_CHECK(first != 0 && !link(path, keep)); /* its number is not given away again */
+  T_CHECK(same(g, &v, "again") && entry(path, sizeof path) == first); /* needs no compiler */
+  /* one byte of the machine code is another */
+  FILE *f = fopen(path, "r+b");
+  fseek(f, 0, SEEK_END);
+  long size = ftell(f);
+  fseek(f, size / 2, SEEK_SET);
+  byte = (char)~fgetc(f);
+  fseek(f, size / 2, SEEK_SET);
+  fputc(byte, f);
+  fclose(f);
+  T_CHECK(same(g, &v, "damaged") && (now = entry(path, sizeof path)) != first && now);
+  first = now;
+  remove(keep);
+  T_CHECK(!link(path, keep) && !truncate(path, size / 3));
+  T_CHECK(same(g, &v, "cut short") && (now = entry(path, sizeof path)) != first && now);
+  first = now;
+  remove(keep);
+  T_CHECK(!link(path, keep) && !chmod(path, 0777)); /* anyone may have written it */
+  T_CHECK(same(g, &v, "open to others") && (now = entry(path, sizeof path)) != first && now);
+  ir_free(g);
+  forget();
+}
+
+/* Old entries go when there are too many; what is in use and what is not ours stays. */
+static void test_native__cache_stays_small(void) {
+  check_values v;
+  char path[600], fresh[600], other[600];
+  setup();
+  mkdir(cache, 0700);
+  for (int k = 0; k < 530; k++) {
+    struct timespec old[2] = {{1000 + k, 0}, {1000 + k, 0}};
+    snprintf(path, sizeof path, "%s/%040d.so", cache, k);
+    fclose(fopen(path, "w"));
+    utimensat(AT_FDCWD, path, old, 0);
+  }
+  snprintf(fresh, sizeof fresh, "%s/%040d.so", cache, 529);
+  snprintf(path, sizeof path, "%s/%040d.so", cache, 0);
+  snprintf(other, sizeof other, "%s/notes.txt", cache);
+  fclose(fopen(other, "w"));
+  ir_graph *g = some_graph(&v);
+  T_CHECK(same(g, &v, "in a full folder"));
+  T_CHECK(entries(".so", NULL, 0) == 512);
+  T_CHECK(access(path, F_OK) && !access(fresh, F_OK) && !access(other, F_OK));
+  ir_free(g);
+  forget();
+}
+
+static void test_native__no_compiler(void) {
+  check_values v;
+  char *had = strdup(getenv("PATH"));
+  setup();
+  ir_graph *g = some_graph(&v);
+  setenv("PATH", "/nonexistent", 1);
+  T_CHECK(same(g, &v, "without a compiler") && entries(".so", NULL, 0) == 0);
+  setenv("PATH", had, 1);
+  /* and where nothing may be kept */
+  setenv("GANTRY_CACHE", "/proc/nothing/here", 1);
+  T_CHECK(same(g, &v, "without a folder"));
+  free(had);
+  ir_free(g);
+  forget();
+}
+
+/* A program begins in the interpreter and goes on in machine code, between two runs, with the same numbers. */
+static void test_native__takes_over(void) {
+  check_values v;
+  rg_result r;
+  int64_t n;
+  setup();
+  ir_graph *g = some_graph(&v);
+  char *want = bits(g, "interpret", &v, &n, -1), *p = want;
+  setenv("GANTRY_KERNELS", "auto", 1);
+  T_CHECK(want && rg_compile(g, &r));
+  time_t end = time(NULL) + 60;
+  while (!entries(".so", NULL, 0) && time(NULL) < end) rg_run(&r);
+  T_CHECK(entries(".so", NULL, 0) == 1);
+  for (int k = 0; k < 3; k++) rg_run(&r);
+  rg_fill(g, &r, check_bind, &v);
+  rg_run(&r);
+  for (uint32_t k = 0; k < r.n; p += rg_bytes(&r.names[k]), k++) T_CHECK(!memcmp(p, r.buffers[k], (size_t)rg_bytes(&r.names[k])));
+  rg_free(&r);
+  free(want);
+  ir_free(g);
+  forget();
+}
+
+T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__same_bits_of_shapes), T(test_native__cache_entries), T(test_native__cache_stays_small), T(test_native__no_compiler), T(test_native__takes_over))

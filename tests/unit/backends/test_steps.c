@@ -107,8 +107,8 @@ static void test_steps__convolutions_with_fewer_products(void) {
   static const conv_case cases[] = {
     {2, 3, 32, 40, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
     {2, 2, 48, 33, 1, {8, 24}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
-    {2, 1, 32, 35, 1, {42, 40}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* an odd number of outputs: the last tiles are half empty */
-    {2, 70, 32, 32, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},  /* in slices */
+    {2, 1, 32, 35, 1, {42, 42}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* an odd number of outputs: the last tiles are half empty */
+    {2, 150, 32, 32, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* in slices */
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
 }
@@ -154,7 +154,7 @@ static void test_steps__random_convolutions_f64(void) { random_convolutions(GANT
 
 /* ---- matrix products ------------------------------------------------------------------------------------------------------------ */
 static void test_steps__matrix_products(void) {
-  static const int64_t sizes[][4] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}}; /* batch m n k */
+  static const int64_t sizes[][4] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* batch m n k; the last is a large one */
   for (int t = 0; t < 2; t++)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
       for (int64_t flip = 0; flip < 4; flip++) {
