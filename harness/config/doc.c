@@ -101,6 +101,8 @@ static gantry_status walk_value(walk *w, const json_t *v) {
   }
 }
 
+void doc_memory(void) { json_set_alloc_funcs(mem_alloc, free); }
+
 gantry_status doc_parse(doc *d, const char *name, const char *text, size_t n, arena *a, err *e) {
   *d = (doc){.name = arena_str(a, name), .text = arena_strn(a, text, n)};
   json_error_t why;

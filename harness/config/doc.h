@@ -18,6 +18,8 @@ typedef struct doc {
 } doc;
 /* The tree is freed by doc_free; texts and places are the arena's. */
 gantry_status doc_read(doc *d, const char *path, arena *a, err *e);
+/* Jansson drops a key silently where it finds no memory, and a run would train with other settings than were asked for: from here on it ends the process instead, as the rest of the host. */
+void doc_memory(void);
 gantry_status doc_parse(doc *d, const char *name, const char *text, size_t n, arena *a, err *e);
 void doc_free(doc *d);
 const place *doc_place(const doc *d, const json_t *parent, const char *key, size_t index);

@@ -195,6 +195,7 @@ static gantry_status load(loading *l, const char *path) {
 
 gantry_status cfg_load(const char *path, abi_registry *reg, const cfg_options *o, cfg_experiment **out, err *e) {
   static const cfg_options none = {0};
+  doc_memory();
   arena *a = arena_new();
   loading l = {.a = a, .e = e, .reg = reg, .o = o ? o : &none, .x = ARENA_NEW(a, cfg_experiment), .base = json_object(), .owned = json_array()};
   l.x->mem = a;
@@ -217,6 +218,7 @@ void cfg_free(cfg_experiment *x) {
 }
 
 gantry_status cfg_run_parse(const char *json, abi_registry *reg, const char *dir, cfg_run **out, err *e) {
+  doc_memory();
   arena *a = arena_new();
   doc d;
   gantry_status st = doc_parse(&d, "config.json", json, strlen(json), a, e);

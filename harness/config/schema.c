@@ -163,6 +163,7 @@ static json_t *axis_schema(void) {
 }
 
 void cfg_schema(abi_registry *reg, buf *out) {
+  doc_memory();
   json_t *p = object();
   put(p, "gantry", json_pack("{s:i}", "const", 1));
   put(p, "name", json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"));
