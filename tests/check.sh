@@ -37,7 +37,7 @@ skip valgrind "all but $valgrind_tests: they take minutes there, and the sanitiz
 
 part "fuzzing: any bytes as experiment, plugin, checkpoint, records, idx files, images" tests/fuzz/fuzz.sh 8
 part "chaos: a grid killed at every named place and at random" tests/chaos/chaos.sh 15 1
-part "faults: calls that fail, in parent, worker and the commands that read" tests/chaos/faults.sh 40
+part "faults: calls that fail, in parent, worker and the commands that read" tests/chaos/faults.sh 16
 
 for s in tests/scripts/*.sh; do
   name=scripts/$(basename "$s")
