@@ -46,7 +46,7 @@ typedef struct gantry_control {
   gantry_t keep;               /* 0/1 scalar: where 0 every state of this update keeps its old value. 0 handle = 1 */
 } gantry_control;
 
-enum { GANTRY_STAGE_REAL_ONLY = 100, GANTRY_STAGE_AUGMENT = 200, GANTRY_STAGE_NOISE = 300, GANTRY_STAGE_PACK = 350, GANTRY_STAGE_OTHER = 400 };
+enum { GANTRY_STAGE_REAL_ONLY = 100, GANTRY_STAGE_AUGMENT = 200, GANTRY_STAGE_NOISE = 300, GANTRY_STAGE_PACK = 350, GANTRY_STAGE_OTHER = 400, GANTRY_STAGE_LATE = 500 };
 
 typedef struct gantry_regularizer {
   uint32_t struct_size, stage; /* GANTRY_STAGE_* */
