@@ -137,6 +137,16 @@ class Replay:
             seen = self.both(d, x, fake)[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(x)
             g, = torch.autograd.grad(seen.sum(), x, create_graph=True)
             v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
+        elif r["name"] == "r2":
+            x = fake.detach().requires_grad_(True)
+            g, = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
+        elif r["name"] == "dragan":
+            uniform = lambda k: tensor(np.floor(self.out(p, f"draw/regularizers/{rid}/{k}").astype(np.float64) / 256) / 16777216.0)
+            x = (real + uniform(1) * r["scale"] * real.std(unbiased=False) * uniform(0)).detach().requires_grad_(True)
+            g, = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            e = g.reshape(g.shape[0], -1).norm(dim=1) - r["target"]
+            v = self.param(rid, "weight", step) * ((torch.relu(e) if r["one_sided"] else e) ** 2).mean()
         else:
             return None
         d.new = kept
@@ -161,6 +171,7 @@ class Replay:
 
     def apply(self, p, role, names, ps, grads, absolute, step, lazy, expect):
         o = self.cfg[role]["optim"]
+        grads = self.clipped(role, grads, len(names), step)
         count = float(self.s[f"counter/{role}.updates"]) + 1
         lr = o["lr"] * self.schedule(f"{role}.optim.lr", step)
         largest = max([g.abs().max().item() for g in grads[:len(names)] if g is not None] + [0.0])
@@ -176,6 +187,20 @@ class Replay:
             expect[n] = w
             expect.update(slots)
         expect[f"counter/{role}.updates"] = torch.tensor(count)
+
+    def clipped(self, role, grads, n, step):
+        """The network's gradients after torch's own clipping; what else was differentiated is passed on."""
+        for rid, r in sorted(self.regs.items()):
+            if r["name"] not in ("gradient_clip_norm", "gradient_clip_value") or role not in nets.of(r):
+                continue
+            holders = [torch.nn.Parameter(torch.zeros_like(g)) for g in grads[:n] if g is not None]
+            for q, g in zip(holders, [g for g in grads[:n] if g is not None]):
+                q.grad = g.detach().clone()
+            limit = self.param(rid, "limit", step)
+            (torch.nn.utils.clip_grad_norm_ if r["name"].endswith("norm") else torch.nn.utils.clip_grad_value_)(holders, limit)
+            made = iter(holders)
+            grads = [g if g is None else next(made).grad for g in grads[:n]] + list(grads[n:])
+        return grads
 
     def targets(self, step):
         for rid, r in sorted(self.regs.items()):
@@ -270,7 +295,7 @@ class Replay:
             real = tensor(self.out(p, "real"))
             g, _ = self.network(p, "g", False)
             d, ps = self.network(p, "d", True)
-            v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] == "gradient_penalty" else None, d)
+            v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] in ("gradient_penalty", "r2") else None, d)
             self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
             self.descend(p, "d", d, v * k, ps, step, k / (k + 1), expect)
         elif name == "ema":

@@ -303,7 +303,10 @@ static void test_sched__a_killed_parent_leaves_lost_runs_that_continue(void) {
     go(&w);
     _exit(0);
   }
-  usleep(400000);
+  char dir[200];
+  snprintf(dir, sizeof dir, "%s/runs/t/000-b=6/s1", w.out);
+  for (int k = 0; k < 1000 && !starts(dir); k++) usleep(10000); /* until its worker is at work */
+  usleep(300000);
   kill(child, SIGKILL);
   waitpid(child, NULL, 0);
   usleep(50000);
