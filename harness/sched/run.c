@@ -34,7 +34,7 @@ typedef struct slot {
   char doing[80];    /* of REC_BEAT */
   int stop_sent;     /* 1 asked, 2 killed by us */
   int ended;         /* ENDED_*: by us, and why */
-  int64_t ended_ms, log_bytes, silent_s;
+  int64_t ended_ms, log_start, log_bytes, silent_s; /* log_start: what earlier starts left in it */
   const cfg_experiment *x;
   int64_t grid_id;
   const char *why;   /* it was ended early */
@@ -49,6 +49,7 @@ typedef struct going {
   sched_job **queue, *jobs; /* what is to start, in order; the plan's jobs */
   uint8_t *tried, *alone; /* by job: how often tried again; to run with no other beside it */
   notifier notify;
+  int64_t watched_ms; /* when watch() last looked */
   int64_t grid_id;
   uint32_t n_slots, n_queue, next, n_running;
   progress *view;
@@ -115,6 +116,8 @@ static gantry_status start(going *g, slot *s, sched_job *j) {
   s->log = path_join(a, dir, "log.txt");
   TRY(dir_make(dir, g->e));
   TRY(file_write(config, j->cfg->json, strlen(j->cfg->json), g->e));
+  struct stat info;
+  s->log_start = s->log_bytes = stat(s->log, &info) ? 0 : info.st_size;
   VEC(const char *) argv = {0};
   const char *fixed[] = {g->o->exe, "worker", "--config", config, "--seed", arena_fmt(a, "%llu", (unsigned long long)j->seed), "--dir", dir, "--fd", "3"};
   for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) VEC_PUSH(argv, fixed[k]);
@@ -187,16 +190,20 @@ static gantry_status finish(going *g, slot *s) {
 
 /* Ends what hangs or floods its log. A hung run is sent SIGABRT first, whose handler writes where it hangs, then SIGKILL. */
 static void watch(going *g, int64_t now) {
+  /* Where this process itself stood still (a laptop asleep, SIGSTOP, a clock set forward), silence is nobody's fault. */
+  int64_t gap = g->watched_ms && now - g->watched_ms > 1000 ? now - g->watched_ms : 0;
+  g->watched_ms = now;
   for (uint32_t k = 0; k < g->n_slots; k++) {
     slot *s = &g->slots[k];
     struct stat info;
     if (!g->list[k]) continue;
+    s->c.heard_ms += gap;
     if (s->ended) {
       if (now - s->ended_ms > (s->ended == ENDED_EARLY ? 12 * GRACE_MS : GRACE_MS)) proc_signal(&s->c.p, SIGKILL);
       continue;
     }
     if (stat(s->log, &info) == 0 && info.st_size != s->log_bytes) { /* a plugin that says something is alive too */
-      if (s->log_bytes && g->o->log_bytes && info.st_size > g->o->log_bytes) s->ended = ENDED_LOG;
+      if (g->o->log_bytes && info.st_size - s->log_start > g->o->log_bytes) s->ended = ENDED_LOG;
       s->log_bytes = info.st_size;
       s->c.heard_ms = now > s->c.heard_ms ? now : s->c.heard_ms;
     }

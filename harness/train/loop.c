@@ -22,7 +22,7 @@ typedef struct loop {
   abi_element *metrics;
   int64_t train_ns, chunk_ns, chunk_steps, step_ns, beat_ns; /* step_ns: of the last stretch; beat_ns: when the parent last heard of us */
   double best;              /* of checkpoints.best so far; NaN = none yet */
-  int diverged, new_best;
+  int diverged, new_best, saved; /* saved: points() wrote a checkpoint of this step */
 } loop;
 
 static int64_t now_ns(void) {
@@ -229,7 +229,8 @@ static gantry_status points(loop *l, err *e) {
   for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
     if (due(l, l->metric_every[k])) TRY(evaluate(l, k, e));
   fault_point("loop.evaluated");
-  if (l->step && (due(l, l->checkpoint_every) || l->new_best)) TRY(checkpoint_point(l, l->new_best ? &l->best : NULL, e));
+  l->saved = l->step && (due(l, l->checkpoint_every) || l->new_best);
+  if (l->saved) TRY(checkpoint_point(l, l->new_best ? &l->best : NULL, e));
   l->new_best = 0;
   return GANTRY_OK;
 }
@@ -324,7 +325,7 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     int stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
     if (stop && l->step < r->total_steps && !l->diverged) {
       *outcome = TRAIN_STOPPED;
-      return checkpoint_point(l, NULL, e);
+      return l->saved ? GANTRY_OK : checkpoint_point(l, NULL, e); /* saved once, so that a best one stays marked */
     }
   }
   if (l->diverged) {

@@ -212,6 +212,12 @@ static void test_sched__every_class_of_failure_has_its_policy(void) {
   w.o.log_bytes = 1 << 20;
   w.o.memory_bytes = 6000000000;
   w.o.on_event = "echo $GANTRY_EVENT $GANTRY_LABEL $GANTRY_SEED >>\"$GANTRY_DIR/event\"";
+  /* a log that is long from earlier starts is no flood */
+  const char *old = arena_fmt(w.a, "%s/runs/t/004-b=14/s1", w.out);
+  char *lines = mem_alloc(2 << 20);
+  memset(lines, '\n', 2 << 20);
+  T_CHECK(dir_make(old, &w.e) == 0 && file_write(path_join(w.a, old, "log.txt"), lines, 2 << 20, &w.e) == 0);
+  free(lines);
   go(&w);
   T_STR(w.e.msg, "");
   T_CHECK(w.r.done == 2 && w.r.failed == 3);
@@ -232,6 +238,40 @@ static void test_sched__every_class_of_failure_has_its_policy(void) {
     buf_free(&said);
   }
   db_close(w.d);
+  end(&w);
+}
+
+/* A machine that sleeps: parent and worker stand still together, and the parent wakes first. */
+static void test_sched__a_sleeping_machine_is_no_hung_run(void) {
+  world w;
+  begin(&w, "6", 1, 6);
+  w.o.timeout_s = 2;
+  w.o.retries = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    go(&w);
+    _exit(w.r.stopped == 1 && w.r.failed == 0 ? 0 : 1);
+  }
+  char path[200], dir[200];
+  snprintf(dir, sizeof dir, "%s/runs/t/000-b=6/s1", w.out);
+  for (int k = 0; k < 1000 && !starts(dir); k++) usleep(10000);
+  long worker_pid = 0;
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)child, (long)child);
+  FILE *f = fopen(path, "r");
+  T_CHECK(f && fscanf(f, "%ld", &worker_pid) == 1);
+  if (f) fclose(f);
+  if (worker_pid > 0) {
+    kill(child, SIGSTOP);
+    kill((pid_t)worker_pid, SIGSTOP);
+    usleep(3000000);
+    kill(child, SIGCONT);
+    usleep(300000);
+    kill((pid_t)worker_pid, SIGCONT);
+  }
+  kill(child, SIGTERM);
+  int status;
+  waitpid(child, &status, 0);
+  T_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   end(&w);
 }
 
@@ -376,7 +416,7 @@ static void test_sched__two_parents_cannot_write_one_folder(void) {
 
 int main(int argc, char **argv) {
   if (argc > 2 && !strcmp(argv[1], "worker")) return worker(argc, argv);
-  static const t_case cases[] = {T(test_sched__grid_runs_and_a_second_time_does_nothing), T(test_sched__one_failure_touches_one_run), T(test_sched__every_class_of_failure_has_its_policy), T(test_sched__early_stopping_by_the_median), T(test_sched__early_stopping_by_halving), T(test_sched__stops_on_a_signal_and_continues),
+  static const t_case cases[] = {T(test_sched__grid_runs_and_a_second_time_does_nothing), T(test_sched__one_failure_touches_one_run), T(test_sched__every_class_of_failure_has_its_policy), T(test_sched__a_sleeping_machine_is_no_hung_run), T(test_sched__early_stopping_by_the_median), T(test_sched__early_stopping_by_halving), T(test_sched__stops_on_a_signal_and_continues),
                                  T(test_sched__a_killed_parent_leaves_lost_runs_that_continue), T(test_sched__a_cell_that_cannot_run_stops_all_before_the_start),
                                  T(test_sched__longer_continues_and_max_failures_stops), T(test_sched__two_parents_cannot_write_one_folder)};
   return t_run(argc, argv, cases, sizeof cases / sizeof *cases);
