@@ -206,7 +206,8 @@ class Replay:
         for rid, r in sorted(self.regs.items()):
             if r["name"] == "label_smoothing":
                 return self.param(rid, "real", step), self.param(rid, "fake", step)
-        return 1.0, 0.0
+        loss = self.cfg["loss"]
+        return loss.get("target_real", 1.0) * self.schedule("loss.target_real", step), loss.get("target_fake", 0.0) * self.schedule("loss.target_fake", step)
 
     def signed(self, *logits):
         """What a mean of logits of both signs is measured by."""
@@ -232,17 +233,25 @@ class Replay:
         expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"] // self.parts
         return fake
 
-    def both(self, d, real, fake):
+    def both(self, d, real, fake, kept=False):
         """D's logits of both sides: one application each, real first, or one on both."""
         if self.cfg["d"].get("batches") == "joint":
             return d(torch.cat([real, fake])).chunk(2)
-        return d(real), d(fake)
+        if not kept:
+            return d(real), d(fake)
+        before = dict(d.new)  # G's step keeps none of D's states: both applications begin from the same
+        seen_fake, d.new = d(fake), dict(before)
+        seen_real, d.new = d(real), dict(before)
+        return seen_real, seen_fake
 
     def g_part(self, p, step, g, fake, ps, expect):
         d, _ = self.network(p, "d", False)
         pairs = self.cfg["loss"]["name"] == "relativistic"
+        for rid, r in sorted(self.regs.items()):
+            if r["name"] == "unrolled":
+                self.look_ahead(p, step, d, int(r["steps"]), tensor(self.out(p, "real")), fake)
         if pairs:
-            seen_real, seen = self.both(d, tensor(self.out(p, "real")), fake)
+            seen_real, seen = self.both(d, tensor(self.out(p, "real")), fake, True)
         else:
             seen, seen_real = d(fake), None
         loss = nets.g_loss(self.cfg, seen, seen_real)
@@ -253,6 +262,22 @@ class Replay:
                 self.same(f"{p} term {self.term_name(rid, 'g')}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
                 loss = loss + v
         self.descend(p, "g", g, loss, ps, step, 1.0, expect)
+
+    def look_ahead(self, p, step, d, k, real, fake):
+        """k updates of D's optimizer, which G's gradient passes: weights are graphs of the fakes."""
+        o, start = self.cfg["d"]["optim"], self.s
+        slots = dict(self.s)
+        for j in range(k):
+            ps = {n: d.get(n) for n in self.s if n.startswith("d/") and not self.buffer(n)}
+            ps = {n: v if v.requires_grad else v.clone().requires_grad_(True) for n, v in ps.items()}
+            d.params, d.cache = ps, {}
+            loss = nets.d_loss(self.cfg, d(real), d(fake), self.targets(step))
+            grads = torch.autograd.grad(loss, list(ps.values()), create_graph=True, allow_unused=True)
+            d.params = {}
+            for (n, w), g in zip(ps.items(), grads):
+                d.params[n], new = nets.update(o, slots, n, w, torch.zeros_like(w) if g is None else g, float(start["counter/d.updates"]) + 1 + j, o["lr"] * self.schedule("d.optim.lr", step), 1.0)
+                slots.update(new)
+            d.cache = {}
 
     def apply_sums(self, p, step, grad, expect):
         """The optimizer on the mean of the parts' gradients, which begin at zero again."""
