@@ -301,6 +301,8 @@ ir_id train_loss_d(train_update *u, ir_id real, ir_id fake) {
   ir_id real_seen = train_seen(u, real, 1), fake_seen = train_seen(u, fake, 0);
   u->st.real_seen = abi_t(real_seen);
   u->st.fake_seen = abi_t(fake_seen);
+  train_trace(u->r, b, "real_seen", real_seen != real ? real_seen : 0);
+  train_trace(u->r, b, "fake_seen", fake_seen != fake ? fake_seen : 0);
   apply_d_to_both(u, 1, 0);
   if (b->err.code || b->g->err.code) return 0;
   in.logit_real = abi_t(abi_out(b, u->st.d_real, "logit"));
@@ -354,6 +356,7 @@ ir_id train_loss_g(train_update *u, gantry_call g, ir_id back) {
   if (u->loss->flags & GANTRY_LOSS_PAIRS || has_lookahead(b->world)) u->st.real = abi_t(train_real(u, back));
   u->st.fake_seen = abi_t(fake_seen = train_seen(u, fake, 0));
   if (u->st.real.id) u->st.real_seen = abi_t(train_seen(u, u->st.real.id, 1));
+  train_trace(u->r, b, u->r->cfg->simultaneous ? "fake_seen_g" : "fake_seen", fake_seen != fake ? fake_seen : 0);
   uint32_t mark = abi_mark(b);
   if (lookahead(u)) return 0;
   if (u->loss->flags & GANTRY_LOSS_PAIRS) {

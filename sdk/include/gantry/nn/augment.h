@@ -22,6 +22,11 @@ static inline gantry_t gan_sometimes(gantry_ctx *cx, gantry_t p, gantry_t value,
   int64_t n = gan_dim(cx, value, 0);
   return gan_where(cx, gan_lt(cx, gan_uniform(cx, 1, &n), p), value, gan_const(cx, otherwise));
 }
+/* Two draws of whole numbers, the first drawn first: in a call's arguments C leaves the order to the compiler. */
+static inline void gan_draw_wholes(gantry_ctx *cx, int64_t n, int64_t lo, int64_t hi, int64_t lo2, int64_t hi2, gantry_t out[2]) {
+  out[0] = gan_draw_whole(cx, n, lo, hi);
+  out[1] = gan_draw_whole(cx, n, lo2, hi2);
+}
 /* [n] -> [n,1,1,1] */
 static inline gantry_t gan_per_image(gantry_ctx *cx, gantry_t v) {
   int64_t d[4];

@@ -85,7 +85,7 @@ static inline gantry_t gan_source(gantry_ctx *cx, gantry_t inverse, int row, int
   for (int k = 0; k < 3; k++) {
     lo[0] = 0; lo[1] = row; lo[2] = k;
     hi[0] = n; hi[1] = row + 1; hi[2] = k + 1;
-    gantry_t m = gan_reshape(cx, gan_slice(cx, inverse, lo, hi, one), 4, cell), part = k < 2 ? gan_mul(cx, m, at[k]) : gan_broadcast(cx, m, 4, grid, gan_axes_);
+    gantry_t m = gan_reshape(cx, gan_slice(cx, inverse, lo, hi, one), 4, cell), part = k < 2 ? gan_mul(cx, m, at[k]) : m;
     sum = k ? gan_add(cx, sum, part) : part;
   }
   return gan_add_k(cx, gan_mul_k(cx, sum, 2), (size - 1) / 2 - 0.5);
@@ -107,6 +107,34 @@ static inline gantry_t gan_warp(gantry_ctx *cx, gantry_t x, gantry_t inverse) {
 }
 
 /* ---- colours ---- */
+/* Affine maps of colours, [n,4,4] on (r, g, b, 1). The gray axis is (1, 1, 1) / sqrt 3. */
+static inline gantry_t gan_colour_shift(gantry_ctx *cx, int64_t n, gantry_t by) {
+  gantry_t o = gan_const(cx, 0), e[16];
+  for (int k = 0; k < 16; k++) e[k] = o;
+  e[0] = e[5] = e[10] = e[15] = gan_const(cx, 1);
+  e[3] = e[7] = e[11] = by;
+  return gan_matrices(cx, n, 4, e);
+}
+/* Factor `along` the gray axis (-1 mirrors the luma), `across` of what is at right angles to it (saturation); across a 0 handle: the same as along. */
+static inline gantry_t gan_colour_gray(gantry_ctx *cx, int64_t n, gantry_t along, gantry_t across) {
+  gantry_t o = gan_const(cx, 0), e[16];
+  if (!across.id) across = along;
+  gantry_t mean = gan_mul_k(cx, gan_sub(cx, along, across), 1.0 / 3);
+  for (int k = 0; k < 16; k++) e[k] = k / 4 == 3 || k % 4 == 3 ? o : k % 5 ? mean : gan_add(cx, mean, across);
+  e[15] = gan_const(cx, 1);
+  return gan_matrices(cx, n, 4, e);
+}
+/* Rotation about the gray axis: hue. Rodrigues: c I + (1 - c) v v' + s [v]x. */
+static inline gantry_t gan_colour_turn(gantry_ctx *cx, int64_t n, gantry_t angle) {
+  gantry_t o = gan_const(cx, 0), e[16], c = gan_cos(cx, angle), s = gan_mul_k(cx, gan_sin(cx, angle), 0.5773502691896258), rest = gan_mul_k(cx, gan_sub(cx, gan_const(cx, 1), c), 1.0 / 3);
+  gantry_t more = gan_add(cx, rest, s), less = gan_sub(cx, rest, s);
+  for (int k = 0; k < 16; k++) e[k] = o;
+  e[0] = e[5] = e[10] = gan_add(cx, c, rest);
+  e[1] = e[6] = e[8] = less;
+  e[2] = e[4] = e[9] = more;
+  e[15] = gan_const(cx, 1);
+  return gan_matrices(cx, n, 4, e);
+}
 /* Every pixel c -> A c + b by the rows of [A b; ..] in `map` [n,4,4]. One channel: the mean of the rows, as if it were three equal ones. */
 static inline gantry_t gan_recolour(gantry_ctx *cx, gantry_t x, gantry_t map) {
   static const int64_t row = 1, column = 2;
