@@ -48,7 +48,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
+.PHONY: all gantry deps pairs test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -124,6 +124,11 @@ test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
+
+# The table of all pairs of techniques, sdk/docs/pairs.md, as the host answers now; a test says when it is not current.
+pairs: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/tests/train/test_pairs
+	@GANTRY_WRITE_PAIRS=1 GANTRY_ROOT=$(CURDIR) GANTRY_BUILD=$(CURDIR)/$(B) $(B)/tests/train/test_pairs
 
 # A real ablation on Fashion-MNIST; QUICK=1: a minute's worth of it.
 demo: all
