@@ -74,6 +74,10 @@ static void probe_key(const cfg_run *r, abi_registry *reg, const sched_options *
       put_text(s, r->data.values[k].s);
       put_stat(s, r->data.values[k].s);
     }
+  if (r->init_from) {
+    put_text(s, r->init_from);
+    put_stat(s, r->init_from);
+  }
   for (const char *const *x = o->extra; x && *x; x++) put_text(s, *x);
   sha_end(s, hex);
 }
