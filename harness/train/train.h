@@ -77,7 +77,7 @@ gantry_status train_log_read(train_run *r, const train_program *p, double *mean,
 ir_id train_schedule(void *run, abi_builder *b, const char *leaf);
 
 /* states.c: checkpoints */
-/* best: NULL, or the value that makes this the best checkpoint so far; it is written into the file and kept as best.safetensors too. */
+/* best: NULL, or the value that makes this the best checkpoint so far; it is written beside the file, which is kept as best.safetensors too. */
 gantry_status train_save(train_run *r, const char *dir, int64_t step, const double *best, arena *a, const char **path, char sha[65], int64_t *bytes, err *e);
 /* The value of best.safetensors if it is this run's, else NaN. */
 double train_best(const train_run *r, const char *dir);
