@@ -148,6 +148,10 @@ proof-chaos: all
 proof-outcome: all
 	@tests/peers/outcome.sh
 
+# The next seed of a ready experiment, and its table: make proof-ring8, proof-ladder, proof-grid25, proof-seven_losses_swapped, proof-seven_losses_companions
+proof-%: all
+	@experiments/proof.sh $*
+
 parity: all
 	@tests/peers/run.sh $(SEED)
 
