@@ -137,7 +137,7 @@ class Replay:
         elif r["name"] == "r1":
             x = real.detach().requires_grad_(True)
             view = self.seen(p, step, x, "real") if r.get("passes") != "none" else x
-            seen = self.both(d, view, fake)[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(view)
+            seen = self.both(d, view, self.seen(p, step, fake, "fake"))[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(view)
             g, = torch.autograd.grad(seen.sum(), x, create_graph=True)
             v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
         elif r["name"] == "r2":
