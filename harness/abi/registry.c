@@ -47,9 +47,12 @@ static void read_one(abi_registry *r, const char *path, uint32_t folder_kind, in
   abi_plugin *p = ARENA_NEW(r->mem, abi_plugin);
   elf_image im;
   err e = {0};
-  p->path = arena_str(r->mem, path);
+  /* Absolute: dlopen searches the system's folders for a name without a slash, and would load another file than the one read here. */
+  char *real = is_explicit ? realpath(path, NULL) : NULL;
+  p->path = arena_str(r->mem, real ? real : path);
+  free(real);
   p->explicit_file = is_explicit != 0;
-  if (!elf_read(path, r->mem, &im, &e) && !validate_plugin(&im, &e)) {
+  if (!elf_read(p->path, r->mem, &im, &e) && !validate_plugin(&im, &e)) {
     p->desc = im.desc;
     if (folder_kind && im.desc->kind != folder_kind)
       err_set(&e, GANTRY_E_CONFIG, "is a %s but lies in %s/: move it to %s/", abi_kind_name(im.desc->kind), abi_kind_folder(folder_kind), abi_kind_folder(im.desc->kind));
