@@ -24,4 +24,6 @@ gantry_status elf_read(const char *path, arena *a, elf_image *out, err *e);
 int elf_inside(const elf_image *im, const void *p, size_t n);
 /* True if s is a NUL-terminated string inside the image, of at most `max` bytes. */
 int elf_string(const elf_image *im, const char *s, size_t max);
+/* elf_imports.c: from now on the loaded plugin calls fn where it imports `name`; nobody else does. Returns how many places that were. */
+int elf_replace_import(const gantry_plugin *live, const char *name, void (*fn)(void));
 #endif

@@ -4,6 +4,7 @@
 #include "abi/params.h"
 #include "cli/commands.h"
 #include "cli/open.h"
+#include "cli/plugins_check.h"
 
 static void list(abi_registry *reg, int why) {
   for (uint32_t k = 0; k < abi_count(reg); k++) {
@@ -64,6 +65,7 @@ static int describe_named(abi_registry *reg, const char *word) {
 }
 
 int cmd_plugins(int argc, char **argv) {
+  if (argc > 1 && !strcmp(argv[1], "check")) return plugins_check(argc - 1, argv + 1);
   enum { WHY, OPEN, N = OPEN + OPEN_N };
   flag f[N] = {{.name = "--why", .help = "every file, and why one is not used", .type = FLAG_BOOL}, OPEN_FLAGS};
   const char *words[32];
