@@ -24,7 +24,7 @@ static const op_input wide = {0, 2, {5, 100}, -1, 1}, cube = {0, 3, {4, 5, 6}, -
 static const op_input image = {0, 4, {2, 6, 5, 4}, -1, 1}, filter = {0, 4, {8, 3, 3, 4}, -1, 1}, answer = {0, 4, {2, 3, 5, 8}, -1, 1}, grouped = {0, 4, {8, 3, 3, 2}, -1, 1};
 static const op_input same = {0, 4, {2, 6, 5, 8}, -1, 1};
 static const op_input left = {0, 3, {2, 7, 9}, -1, 1}, right = {0, 3, {2, 9, 5}, -1, 1}, left_t = {0, 3, {2, 9, 7}, -1, 1}, right_t = {0, 3, {2, 5, 9}, -1, 1};
-static const op_input taps = {0, 2, {3, 2}, -1, 1}, fir_answer = {0, 4, {2, 11, 2, 4}, -1, 1};
+static const op_input taps = {0, 2, {3, 2}, -1, 1}, fir_answer = {0, 4, {2, 11, 3, 4}, -1, 1};
 static const op_input grid = {0, 3, {2, 7, 2}, -1, 6}, sampled = {0, 3, {2, 7, 4}, -1, 1};
 static const op_input rows_of = {GANTRY_I32, 2, {2, 3}, -1, 7}, gathered = {0, 4, {2, 3, 5, 4}, -1, 1}, long_index = {GANTRY_I64, 1, {4}, 0, 3};
 static const op_input seed = {GANTRY_U32, 1, {2}, 0, 1e9}, invocation = {GANTRY_U32, 0, {0}, 0, 9};

@@ -112,7 +112,7 @@ static gantry_status value_at(const ir_graph *g, ir_id id, point *p, double h, d
   return GANTRY_OK;
 }
 
-gantry_status check_derivative(stage *st, ir_id y, const ir_id *xs, uint32_t n, int order, uint64_t seed, int frozen, derivative *out, err *e) {
+gantry_status check_derivative(stage *st, ir_id y, const ir_id *xs, uint32_t n, int order, uint64_t seed, int frozen, double h, derivative *out, err *e) {
   ir_graph *g = st->b->g, *f = NULL;
   arena *a = arena_new();
   point p = {.st = st, .seed = seed, .moved = xs, .n_moved = n};
@@ -139,7 +139,6 @@ gantry_status check_derivative(stage *st, ir_id y, const ir_id *xs, uint32_t n, 
   f = freeze(g, map, stops, &n_stops, a);
   p.stopped = ARENA_ARRAY(a, double *, n_stops + 1);
   if (frozen && n_stops && (status = ir_eval(g, stops, n_stops, check_bind_point, &p, p.stopped, e))) goto done;
-  const double h = 1e-5;
   const ir_graph *at = frozen ? f : g;
   ir_id where = frozen ? map[s] : s;
   if ((status = value_at(at, where, &p, h, &up, e)) || (status = value_at(at, where, &p, -h, &down, e))) goto done;

@@ -138,7 +138,17 @@ ir_id stage_find(const stage *st, const char *output) {
   return 0;
 }
 
-uint64_t stage_hash(stage *st) { return ir_hash(st->b->g); }
+/* The graph, and what the states begin with, which is no part of it. */
+uint64_t stage_hash(stage *st) {
+  uint64_t h = ir_hash(st->b->g);
+  for (uint32_t k = 0; k < st->world->states.n; k++) {
+    const abi_state *s = &st->world->states.p[k];
+    const uint32_t facts[6] = {s->role, s->dtype, s->init, s->out_axis, s->flags, s->net};
+    h = hash_bytes(facts, sizeof facts, hash_str(s->name, h));
+    h = hash_bytes(&s->init_scale, sizeof s->init_scale, h);
+  }
+  return h;
+}
 
 int stage_refused_by_operation(const stage *st, const err *e) {
   return !st->plugin_failed && (e->code == GANTRY_E_SHAPE || e->code == GANTRY_E_DTYPE || e->code == GANTRY_E_INVALID || e->code == GANTRY_E_UNSUPPORTED);

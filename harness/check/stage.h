@@ -85,5 +85,5 @@ typedef struct point {
 gantry_status check_bind_point(void *user, const char *name, uint32_t dtype, int64_t count, double *dst, err *e);
 typedef struct derivative { double analytic, numeric; } derivative;
 /* Of <u, y> along a random direction of xs. order 2: of the gradient's projection. frozen: values that gan_stop() hides are held fixed. */
-gantry_status check_derivative(stage *st, ir_id y, const ir_id *xs, uint32_t n, int order, uint64_t seed, int frozen, derivative *out, err *e);
+gantry_status check_derivative(stage *st, ir_id y, const ir_id *xs, uint32_t n, int order, uint64_t seed, int frozen, double h, derivative *out, err *e);
 #endif
