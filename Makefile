@@ -118,7 +118,9 @@ FIXTURE_SO  := $(FIXTURE_SRC:tests/%.c=$(B)/%.so)
 $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	@mkdir -p $(@D)
 	$(call say,SO)
-	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(or $(FIXTURE_LDFLAGS),$(GANTRY_PLUGIN_LDFLAGS)))
+$(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
+$(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps

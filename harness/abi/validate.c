@@ -60,7 +60,7 @@ static gantry_status check_imports(const elf_image *im, const char *kind, err *e
     if (in_list(allowed, *s) || is_maths(*s)) continue;
     if (!strcmp(*s, "__cxa_finalize") || !strncmp(*s, "_ITM_", 5) || !strcmp(*s, "__gmon_start__"))
       return err_set(e, GANTRY_E_CONFIG, "contains start-up files: add -nostartfiles, or use plugin.mk");
-    return err_set(e, GANTRY_E_CONFIG, "imports \"%s\": a %s only builds graphs and may import memory and string functions, snprintf and libm", *s, kind);
+    return err_set(e, GANTRY_E_CONFIG, "imports \"%s\": a plugin of kind %s only builds graphs and may import memory and string functions, snprintf and libm", *s, kind);
   }
   return GANTRY_OK;
 }
@@ -71,7 +71,7 @@ static gantry_status check_libraries(const elf_image *im, const char *kind, err 
   for (const char *const *s = im->needed; *s; s++) {
     int fine = 0;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) fine |= !strncmp(*s, known[k], strlen(known[k]));
-    if (!fine) return err_set(e, GANTRY_E_CONFIG, "is linked with %s: a %s may need libm and libc alone (link with -Wl,--as-needed, or use plugin.mk)", *s, kind);
+    if (!fine) return err_set(e, GANTRY_E_CONFIG, "is linked with %s: a plugin of kind %s may need libm and libc alone (link with -Wl,--as-needed, or use plugin.mk)", *s, kind);
   }
   return GANTRY_OK;
 }
@@ -87,7 +87,7 @@ gantry_status validate_elf(const elf_image *im, int rule, err *e) {
     case VALIDATE_IMPORTS: return check_imports(im, kind, e);
     case VALIDATE_LIBRARIES: return check_libraries(im, kind, e);
     case VALIDATE_CODE_AT_LOAD:
-      return im->has_constructors ? err_set(e, GANTRY_E_CONFIG, "has constructors: a %s runs no code when it is loaded or unloaded", kind) : GANTRY_OK;
+      return im->has_constructors ? err_set(e, GANTRY_E_CONFIG, "has constructors: a plugin of kind %s runs no code when it is loaded or unloaded", kind) : GANTRY_OK;
     case VALIDATE_WRITABLE:
       return im->writable_bytes ? err_set(e, GANTRY_E_CONFIG, "has %llu bytes of writable global data: keep what must last in a state", (unsigned long long)im->writable_bytes) : GANTRY_OK;
     default:

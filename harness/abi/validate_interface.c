@@ -83,9 +83,9 @@ gantry_status validate_interface(const elf_image *im, err *e) {
   const uint32_t *iface = im->desc->iface, kind = im->desc->kind;
   if (!elf_inside(im, iface, 16) || (uintptr_t)iface % 8 || *iface < 16 || !elf_inside(im, iface, *iface)) return err_set(e, GANTRY_E_CONFIG, "has no interface table");
   if (*iface < tables[kind].least)
-    return err_set(e, GANTRY_E_CONFIG, "its interface table has %u bytes, a %s of ABI %d.1 has %zu: set struct_size to sizeof of the table", *iface, abi_kind_name(kind), GANTRY_ABI_MAJOR, tables[kind].least);
+    return err_set(e, GANTRY_E_CONFIG, "its interface table has %u bytes, that of kind %s in ABI %d.1 has %zu: set struct_size to sizeof of the table", *iface, abi_kind_name(kind), GANTRY_ABI_MAJOR, tables[kind].least);
   for (const slot *s = tables[kind].required; s->name; s++)
-    if (!slot_is_set(im, iface, s->offset)) return err_set(e, GANTRY_E_CONFIG, "its slot \"%s\" is NULL: a %s must set it", s->name, abi_kind_name(kind));
+    if (!slot_is_set(im, iface, s->offset)) return err_set(e, GANTRY_E_CONFIG, "its slot \"%s\" is NULL: every %s sets it", s->name, abi_kind_name(kind));
   switch (kind) {
     case GANTRY_KIND_ARCH: return check_arch(im, im->desc->iface, e);
     case GANTRY_KIND_METRIC: return check_metric(im, im->desc->iface, e);

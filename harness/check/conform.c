@@ -109,15 +109,23 @@ static const char *why_not(const subject *s, const test *t, const abi_plugin *p)
   return NULL;
 }
 
+/* "op/MATMUL:f32:dense:tn" */
+static int wanted_op(const regex_t *only, uint32_t k) {
+  const op_row *r = check_op_row_at(k);
+  for (uint32_t type = GANTRY_F32; only && type <= GANTRY_BOOL; type++)
+    for (uint32_t layout = 0; check_layout_name(layout); layout++) {
+      char name[120];
+      snprintf(name, sizeof name, "op/%s:%s:%s%s%s", check_op_row_name(k), ir_dtype_name(type), check_layout_name(layout), r->variant ? ":" : "", r->variant ? r->variant : "");
+      if ((r->types >> type & 1) && !regexec(only, name, 0, NULL, 0)) return 1;
+    }
+  return !only;
+}
+
 static int wanted(const regex_t *only, const test *t) {
   if (!only || !regexec(only, t->about.id, 0, NULL, 0) || t->run == check_configure) return 1;
   if (t->run != check_backend_ops) return 0;
-  for (uint32_t k = 0; k < check_op_rows_count(); k++) /* "op/MATMUL:f32" */
-    for (uint32_t j = 0; j < 2; j++) {
-      char name[80];
-      snprintf(name, sizeof name, "op/%s:%s", check_op_row_name(k), j ? "f64:dense" : "f32:dense");
-      if (!regexec(only, name, 0, NULL, 0)) return 1;
-    }
+  for (uint32_t k = 0; k < check_op_rows_count(); k++)
+    if (wanted_op(only, k)) return 1;
   return 0;
 }
 
@@ -138,8 +146,7 @@ gantry_status check_plugin_file(const char *path, const check_options *o, check_
   err refused = {0}, found = {0};
   abi_registry *reg = abi_registry_open(&one, &refused);
   abi_plugin none = {.path = path, .refused = refused.msg}, *p = reg ? abi_at(reg, 0) : &none;
-  elf_read(path, s.mem, &s.im, &found);
-  if (validate_descriptor(&s.im, &(err){0})) s.im.desc = NULL;
+  if (elf_read(path, s.mem, &s.im, &found) || validate_descriptor(&s.im, &found)) s.im.desc = NULL;
   else snprintf(r->kind, sizeof r->kind, "%s", abi_kind_name(s.im.desc->kind)), snprintf(r->name, sizeof r->name, "%s", s.im.desc->name);
   gantry_status status = GANTRY_OK;
   for (uint32_t k = 0; k < TESTS && !status; k++) {
@@ -162,7 +169,7 @@ gantry_status check_plugin_file(const char *path, const check_options *o, check_
       for (s.op = 0; s.op < check_op_rows_count(); s.op++) {
         char name[60];
         snprintf(name, sizeof name, "op/%s", check_op_row_name(s.op));
-        if (s.op && !strcmp(check_op_row_name(s.op - 1), check_op_row_name(s.op))) continue;
+        if ((s.op && !strcmp(check_op_row_name(s.op - 1), check_op_row_name(s.op))) || !wanted_op(only, s.op)) continue;
         run(&s, t, name, o, only, r);
       }
     else run(&s, t, t->about.id, o, only, r);

@@ -101,3 +101,8 @@ enum { ROWS = sizeof rows / sizeof *rows };
 uint32_t check_op_rows_count(void) { return ROWS; }
 const op_row *check_op_row_at(uint32_t k) { return &rows[k]; }
 const char *check_op_row_name(uint32_t k) { return ir_op_get(rows[k].op)->name; }
+
+const char *check_layout_name(uint32_t layout) {
+  static const char *const names[] = {"dense", "permuted", "sliced", "reversed", "broadcast"};
+  return layout < CHECK_LAYOUTS ? names[layout] : NULL;
+}

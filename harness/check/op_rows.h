@@ -18,4 +18,6 @@ typedef struct op_row {
 uint32_t check_op_rows_count(void);              /* rows of one operation stand together */
 const op_row *check_op_row_at(uint32_t k);
 const char *check_op_row_name(uint32_t k);       /* the operation's name */
+enum { CHECK_DENSE, CHECK_PERMUTED, CHECK_SLICED, CHECK_REVERSED, CHECK_BROADCAST, CHECK_LAYOUTS }; /* how operands lie in memory */
+const char *check_layout_name(uint32_t layout);  /* "dense"; NULL past the last */
 #endif

@@ -177,9 +177,6 @@ uint32_t check_backend_memory(subject *s) {
 
 /* ---- operations ---- */
 
-enum { DENSE, PERMUTED, SLICED, REVERSED, BROADCAST, LAYOUTS };
-static const char *const layout_names[] = {"dense", "permuted", "sliced", "reversed", "broadcast"};
-
 typedef struct op_values { const op_row *row; uint64_t seed; } op_values;
 static gantry_status op_bind(void *user, const char *name, uint32_t dtype, int64_t count, double *dst, err *e) {
   const op_values *v = user;
@@ -202,24 +199,24 @@ static ir_id operand(ir_graph *g, const op_row *r, uint32_t k, uint32_t dtype, i
   if (in->dtype) dtype = in->dtype;
   memcpy(dims, in->dims, sizeof dims);
   memcpy(stop, in->dims, sizeof stop);
-  if (!in->rank || layout == DENSE) return ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims);
+  if (!in->rank || layout == CHECK_DENSE) return ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims);
   uint32_t last = in->rank - 1;
   switch (layout) {
-    case PERMUTED: {
+    case CHECK_PERMUTED: {
       int64_t perm[4] = {0, 1, 2, 3};
       if (in->rank < 2) return 0;
       perm[0] = last, perm[last] = 0;
       dims[0] = in->dims[last], dims[last] = in->dims[0];
       return ir_permute(g, ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims), perm);
     }
-    case SLICED: {
+    case CHECK_SLICED: {
       dims[last] += 3;
       start[last] = 2, stop[last] = in->dims[last] + 2;
       gantry_attr at[] = {{GANTRY_A_START, in->rank, {.iv = start}}, {GANTRY_A_STOP, in->rank, {.iv = stop}}, {GANTRY_A_STEP, in->rank, {.iv = step}}};
       ir_id leaf = ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims);
       return ir_op(g, GANTRY_OP_SLICE, &leaf, 1, at, 3);
     }
-    case REVERSED: {
+    case CHECK_REVERSED: {
       const int64_t axis = last;
       gantry_attr at = {GANTRY_A_AXES, 1, {.iv = &axis}};
       ir_id leaf = ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims);
@@ -227,7 +224,7 @@ static ir_id operand(ir_graph *g, const op_row *r, uint32_t k, uint32_t dtype, i
     }
     default: {
       int64_t row = in->dims[last];
-      if (in->rank < 2 || !k) return layout == BROADCAST && in->rank >= 2 && r->n_in > 1 ? ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims) : 0;
+      if (in->rank < 2 || !k) return layout == CHECK_BROADCAST && in->rank >= 2 && r->n_in > 1 ? ir_leaf(g, GANTRY_OP_INPUT, name, dtype, in->rank, dims) : 0;
       return ir_broadcast_to(g, ir_leaf(g, GANTRY_OP_INPUT, name, dtype, 1, &row), in->rank, in->dims);
     }
   }
@@ -241,7 +238,7 @@ static void one(subject *s, exec_session *x, const op_row *r, uint32_t dtype, in
   uint32_t n_at = r->n_at;
   const double tol = dtype == GANTRY_F32 ? r->tolerance->f32 : dtype == GANTRY_BF16 ? r->tolerance->bf16 : r->tolerance->f64;
   op_values v = {r, s->seed};
-  snprintf(name, sizeof name, "%s:%s%s%s", ir_dtype_name(dtype), layout_names[layout], r->variant ? ":" : "", r->variant ? r->variant : "");
+  snprintf(name, sizeof name, "%s:%s%s%s", ir_dtype_name(dtype), check_layout_name((uint32_t)layout), r->variant ? ":" : "", r->variant ? r->variant : "");
   check_doing(s, "%s", name);
   for (uint32_t k = 0; k < r->n_at; k++) at[k] = r->at[k];
   for (uint32_t k = 0; k < r->n_in; k++)
@@ -270,9 +267,9 @@ uint32_t check_backend_ops(subject *s) {
   if (verdict) return verdict;
   for (uint32_t k = s->op; k < check_op_rows_count() && check_op_row_at(k)->op == check_op_row_at(s->op)->op; k++)
     for (size_t t = 0; t < sizeof types / sizeof *types; t++)
-      for (int layout = 0; layout < LAYOUTS; layout++) {
+      for (int layout = 0; layout < CHECK_LAYOUTS; layout++) {
         const op_row *r = check_op_row_at(k);
-        if (!(r->types >> types[t] & 1) || (layout == BROADCAST && ir_op_get(r->op)->cls != IR_MAP) || (layout && !r->n_in)) continue;
+        if (!(r->types >> types[t] & 1) || (layout == CHECK_BROADCAST && ir_op_get(r->op)->cls != IR_MAP) || (layout && !r->n_in)) continue;
         if (s->quick && layout && t > 1) continue;
         exec_session *x = session(s, &e); /* leaves of other shapes may not meet under one name */
         if (!x) return check_say(s, CHECK_FAIL, "%s", e.msg);

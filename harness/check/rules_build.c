@@ -233,8 +233,8 @@ uint32_t check_each_param(subject *s) {
   buf idle = {0};
   for (uint32_t k = 0; k < s->live->param_count; k++) {
     uint32_t type = abi_param_at(s->live, k)->type;
-    int found = type == GANTRY_P_STRING || type == GANTRY_P_PATH || type == GANTRY_P_INTS || type == GANTRY_P_FLOATS || matters(s, s->values, k);
     check_doing(s, "looking for an effect of %s", abi_param_at(s->live, k)->key);
+    int found = type == GANTRY_P_STRING || type == GANTRY_P_PATH || type == GANTRY_P_INTS || type == GANTRY_P_FLOATS || matters(s, s->values, k);
     for (uint32_t j = 0; !found && j < (s->quick ? 12 : 40); j++) { /* some matter only together with others */
       abi_value *v = check_values_copy(s, s->values);
       check_values_random(s, v, s->seed + 1000 + j);

@@ -16,10 +16,7 @@ static gantry_status data_open(subject *s, const char *split, opened *d, err *e)
   d->st = stage_bare(s);
   abi_builder *b = d->st->b;
   abi_frame f = abi_enter(b, &d->st->el, NULL, NULL);
-  if (abi_leave(b, f, d->iface->open(&b->cx, split, &d->info, &d->self), split)) {
-    d->self = NULL;
-    return abi_builder_status(b, e);
-  }
+  if (abi_leave(b, f, d->iface->open(&b->cx, split, &d->info, &d->self), split)) return abi_builder_status(b, e); /* data_close() closes what there is */
   d->bytes = ir_dtype_size(d->info.dtype);
   for (uint32_t k = 0; k < d->info.rank && k < 4; k++) d->bytes *= d->info.dims[k];
   return GANTRY_OK;
