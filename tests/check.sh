@@ -36,6 +36,7 @@ else skip valgrind "valgrind is not installed"; fi
 skip valgrind "all but $valgrind_tests: they take minutes there, and the sanitizers run them"
 
 part "fuzzing: any bytes as experiment, plugin, checkpoint, records, idx files, images" tests/fuzz/fuzz.sh 8
+part "an installed prefix, moved, and a plugin of every kind made with it" tests/prefix/prefix.sh
 part "chaos: a grid killed at every named place and at random" tests/chaos/chaos.sh 15 1
 part "faults: calls that fail, in parent, worker and the commands that read" tests/chaos/faults.sh 16
 

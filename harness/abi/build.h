@@ -20,7 +20,7 @@ typedef struct abi_app { /* one application of a network */
 } abi_app;
 typedef struct abi_keep { const char *name; ir_id id; uint32_t how; } abi_keep;
 typedef struct abi_draw { const char *name; ir_id id; } abi_draw;
-typedef struct abi_transformed { uint32_t name, eval; ir_id raw, out; } abi_transformed; /* a weight after its transforms */
+typedef struct abi_transformed { uint32_t name, eval, hook; ir_id in, out; } abi_transformed; /* what a weight hook made of a weight */
 typedef struct abi_ordinal { uint64_t path; uint32_t n, reserved0; } abi_ordinal;          /* random draws made at one place */
 
 struct abi_builder {

@@ -84,9 +84,9 @@ static void test_checkpoint__an_interrupted_best_is_made_good(void) {
   const char *best = path_join(a, dir, "checkpoints/best.safetensors");
   for (int64_t step = 1; step <= 2; step++) {
     x[0] = (float)step;
-    T_CHECK(ckpt_save(dir, step, &t, 1, &(st_meta){"train_key", "k"}, 1, 0, step == 1 ? &(double){2} : NULL, a, NULL, sha, &e) == 0);
+    T_CHECK(ckpt_save(dir, step, &t, 1, &(st_meta){"train_key", "k"}, 1, 0, step == 1 ? &(double){2.125} : NULL, a, NULL, sha, &e) == 0);
   }
-  T_CHECK(ckpt_best(dir, "k") == 2 && isnan(ckpt_best(dir, "another run")));
+  T_CHECK(ckpt_best(dir, "k") == 2.125 && isnan(ckpt_best(dir, "another run")));
   const char *marked = arena_fmt(a, "%s  step-000000002.safetensors\n# best so far: 0.1\n", sha); /* as after the checkpoint itself was written */
   T_CHECK(file_write(path_join(a, dir, "checkpoints/step-000000002.safetensors.sha256"), marked, strlen(marked), &e) == 0);
   st_file f;
