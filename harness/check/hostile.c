@@ -31,6 +31,7 @@ static gantry_t out(gantry_ctx *cx, gantry_call call, const char *tap) { return 
 static gantry_t draw(gantry_ctx *cx, uint32_t net, const char *input, int64_t n) { return fails(cx) ? abi_t(0) : abi_net_api.draw(cx, net, input, n); }
 static gantry_t data(gantry_ctx *cx, const char *name) { return fails(cx) ? abi_t(0) : abi_net_api.data(cx, name); }
 static gantry_t reference(gantry_ctx *cx, const char *what, int64_t n) { return fails(cx) ? abi_t(0) : abi_net_api.reference(cx, what, n); }
+static gantry_t loss(gantry_ctx *cx, uint32_t net, gantry_t real, gantry_t fake) { return fails(cx) ? abi_t(0) : abi_net_api.loss(cx, net, real, fake); }
 static gantry_t scalar(gantry_ctx *cx, uint32_t index) { return fails(cx) ? abi_t(0) : abi_param_api.scalar(cx, index); }
 static gantry_t features(gantry_ctx *cx, gantry_t images, const char *tap) { return fails(cx) ? abi_t(0) : abi_metric_api.features(cx, images, tap); }
 static gantry_t kept(gantry_ctx *cx, uint32_t set, const char *name) { return fails(cx) ? abi_t(0) : abi_metric_api.kept(cx, set, name); }
@@ -52,9 +53,10 @@ static void *resized(arena *a, const void *p, size_t now, size_t since, uint32_t
   return copy;
 }
 
-void *hostile_struct(stage *st, const void *p, size_t now, size_t since) { return resized(st->b->mem, p, now, since, st->o.host); }
+/* Cut to the first release, unless the plugin says that it needs more. */
+void *hostile_struct(stage *st, const void *p, size_t now, size_t since) { return resized(st->b->mem, p, now, st->el.plugin->abi_minor > 1 ? now : since, st->o.host); }
 
-#define COPY(type, table, last) ((type *)resized(st->b->mem, &(table), sizeof(table), SINCE_0_1(type, last), st->o.host))
+#define COPY(type, table, last) ((type *)hostile_struct(st, &(table), sizeof(table), SINCE_0_1(type, last)))
 
 void hostile_host(stage *st) {
   uint32_t kind = st->el.plugin->kind;
@@ -65,6 +67,7 @@ void hostile_host(stage *st) {
   gantry_host *h = COPY(gantry_host, abi_host, ext);
   g->op = op, g->grad = grad, g->state = state, g->weight = weight;
   n->apply = apply, n->out = out, n->draw = draw, n->data = data, n->reference = reference;
+  if (GANTRY_HAS(n, loss)) n->loss = loss;
   m->features = features, m->kept = kept;
   p->scalar = scalar;
   h->graph = g, h->net = n, h->metric = m, h->param = p, h->fail = fail, h->log = silent;

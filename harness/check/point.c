@@ -51,7 +51,7 @@ gantry_status check_bind_point(void *user, const char *name, uint32_t dtype, int
   const abi_input *in = NULL;
   for (uint32_t k = 0; k < w->inputs.n; k++)
     if (!strcmp(w->inputs.p[k].name, name)) in = &w->inputs.p[k];
-  if (!strcmp(name, "seed")) dst[0] = (double)(uint32_t)p->seed, dst[1] = 1;
+  if (in && in->dtype == GANTRY_U32) dst[0] = (double)(uint32_t)p->seed, dst[1] = 1; /* seeds */
   else if (in) for (int64_t k = 0; k < count; k++) dst[k] = in->values ? (double)in->values[k] : in->value;
   else if (!strcmp(name, "count")) dst[0] = 3;
   else if (!strncmp(name, "counter/", 8)) for (int64_t k = 0; k < count; k++) dst[k] = 3;

@@ -86,6 +86,7 @@ static stage *begin(subject *s, const abi_value *v, const stage_options *o) {
   st->world->user = st;
   st->world->draw_labels = draw_labels;
   st->world->reference = reference;
+  st->world->loss = stage_toy_loss;
   const gantry_plugin *live = st->o.live ? st->o.live : s->live;
   static const char *const paths[] = {"", "loss", "arch", "optim", "regularizers.tested", "metrics.tested", "data", "backend"};
   st->el = (abi_element){.plugin = live, .values = v, .path = paths[live->kind], .id = "tested"};

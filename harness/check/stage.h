@@ -65,6 +65,7 @@ extern const gantry_plugin check_toy_arch, check_toy_optim;
 
 /* stage_gan.c, stage_metric.c: kinds. */
 gantry_status stage_loss(stage *st, uint32_t scene), stage_arch(stage *st, uint32_t scene), stage_optim(stage *st, uint32_t scene), stage_regularizer(stage *st, uint32_t scene), stage_metric(stage *st, uint32_t scene);
+ir_id stage_toy_loss(void *stage, abi_builder *b, uint32_t net, ir_id logit_real, ir_id logit_fake); /* mean (logit - target)^2, targets 1 and 0 */
 void stage_output(stage *st, const char *name, ir_id id);
 ir_id stage_images(stage *st, const char *name, int64_t n);
 

@@ -28,6 +28,18 @@ static void note_touched(stage *st, uint32_t role) {
 
 /* ---- losses ---- */
 
+/* A plain target: the loss's own parameter of that name, if it has one, else a leaf. */
+static gantry_t target(stage *st, const char *name) {
+  abi_builder *b = st->b;
+  gantry_t free_target = abi_t(leaf(st, arena_fmt(b->mem, "x/%s", name), GANTRY_F32, 0, NULL));
+  int k = abi_param_find(st->el.plugin, name);
+  if (k < 0 || abi_param_at(st->el.plugin, (uint32_t)k)->type != GANTRY_P_FLOAT) return free_target;
+  abi_frame f = abi_enter(b, &st->el, NULL, NULL);
+  gantry_t t = gan_param(&b->cx, (uint32_t)k);
+  abi_leave(b, f, GANTRY_OK, name);
+  return t;
+}
+
 gantry_status stage_loss(stage *st, uint32_t scene) {
   abi_builder *b = st->b;
   const gantry_loss *l = st->el.plugin->iface;
@@ -44,8 +56,8 @@ gantry_status stage_loss(stage *st, uint32_t scene) {
     differentiate_by(st, in.logit_real.id);
   }
   if (l->flags & GANTRY_LOSS_TARGETS) {
-    in.target_real = abi_t(leaf(st, "x/target_real", GANTRY_F32, 0, NULL));
-    in.target_fake = abi_t(leaf(st, "x/target_fake", GANTRY_F32, 0, NULL));
+    in.target_real = target(st, "target_real");
+    in.target_fake = target(st, "target_fake");
   }
   gantry_t y = {0};
   const gantry_loss_in *given = hostile_struct(st, &in, sizeof in, SINCE_0_1(gantry_loss_in, target_fake));
@@ -187,7 +199,20 @@ static gantry_call apply_d(abi_builder *b, ir_id x, uint32_t flags) {
   return x ? abi_apply(b, GANTRY_D, &in, 1, flags) : (gantry_call){0};
 }
 
-/* A loss with targets, so that target hooks matter: mean (logit - target)^2 on both sides. */
+static ir_id squares(abi_builder *b, ir_id logit, gantry_t target) {
+  gantry_ctx *cx = &b->cx;
+  return gan_mean_all(cx, gan_square(cx, gan_sub(cx, abi_t(logit), target))).id;
+}
+
+ir_id stage_toy_loss(void *user, abi_builder *b, uint32_t net, ir_id logit_real, ir_id logit_fake) {
+  gantry_ctx *cx = &b->cx;
+  (void)user;
+  if (!logit_fake || (net == GANTRY_D && !logit_real)) return 0;
+  ir_id fake = squares(b, logit_fake, gan_const(cx, net == GANTRY_G ? 1 : 0));
+  return net == GANTRY_D ? ir_add(b->g, fake, squares(b, logit_real, gan_const(cx, 1))) : fake;
+}
+
+/* The same with the targets that the plugin makes of them, so that target hooks matter. */
 static ir_id toy_loss(hooks *h) {
   stage *st = h->st;
   abi_builder *b = st->b;
@@ -199,10 +224,10 @@ static ir_id toy_loss(hooks *h) {
     stage_output(st, "target_real", real.id);
     stage_output(st, "target_fake", fake.id);
   }
-  gantry_t loss = gan_mul_k(cx, gan_sum_all(cx, gan_square(cx, gan_sub(cx, gan_out(cx, h->step.d_fake, "logit"), fake))), 1.0 / (double)st->o.batch);
-  if (h->role == GANTRY_D) loss = gan_add(cx, loss, gan_mul_k(cx, gan_sum_all(cx, gan_square(cx, gan_sub(cx, gan_out(cx, h->step.d_real, "logit"), real))), 1.0 / (double)st->o.batch));
-  stage_output(st, "loss", loss.id);
-  return loss.id;
+  ir_id loss = squares(b, abi_out(b, h->step.d_fake, "logit"), fake);
+  if (h->role == GANTRY_D) loss = ir_add(b->g, loss, squares(b, abi_out(b, h->step.d_real, "logit"), real));
+  stage_output(st, "loss", loss);
+  return loss;
 }
 
 static ir_id term(hooks *h) {
@@ -243,24 +268,24 @@ gantry_status stage_regularizer(stage *st, uint32_t scene) {
   ir_id real = stage_images(st, "x/real", n), fake = abi_out(b, g, "image"), free_fake = stage_images(st, "x/fake", n);
   if (!fake) return b->err.code;
   if (h.role == GANTRY_D) fake = free_fake; /* what D's update sees of G: values */
-  h.step = (gantry_step){.struct_size = sizeof h.step, .net = h.role, .batch = n, .real = abi_t(real), .fake = abi_t(fake), .g = g, .label_real = abi_t(b->labels), .label_fake = abi_t(b->labels), .logits = n,
+  h.step = (gantry_step){.struct_size = sizeof h.step, .net = h.role, .batch = n, .real = abi_t(real), .fake = abi_t(fake), .g = g, .label_real = abi_t(b->labels), .label_fake = abi_t(b->labels), .logits = n, .loss_flags = GANTRY_LOSS_TARGETS | GANTRY_LOSS_THRESHOLD, .threshold = 0.5,
                          .updates = abi_t(abi_counter_f32(b, h.role == GANTRY_D ? "d.updates" : "g.updates")), .images = abi_t(b->images)};
+  ir_id fake_seen, real_seen;
+  h.step.fake_seen = abi_t(fake_seen = seen(&h, fake, 0));
+  h.step.real_seen = abi_t(real_seen = seen(&h, real, 1));
   uint32_t ahead = abi_mark(b);
   if (h.iface->lookahead && h.role == GANTRY_G) {
     apply_d(b, real, GANTRY_NO_STATE_UPDATE); /* D's weights are known by now in a run */
     abi_frame f = enter(&h);
     if (abi_leave(b, f, h.iface->lookahead(&b->cx, view(&h)), "lookahead")) return b->err.code;
   }
-  ir_id fake_seen = seen(&h, fake, 0), real_seen = h.role == GANTRY_D ? seen(&h, real, 1) : 0;
-  h.step.fake_seen = abi_t(fake_seen);
-  h.step.real_seen = abi_t(real_seen);
   if (h.role == GANTRY_D) h.step.d_real = apply_d(b, real_seen, 0);
   h.step.d_fake = apply_d(b, fake_seen, h.role == GANTRY_D ? 0 : GANTRY_NO_STATE_UPDATE);
   if (b->err.code || b->g->err.code) return b->err.code;
   stage_output(st, "seen", fake_seen);
   ir_id loss = toy_loss(&h);
+  h.step.loss = abi_t(loss);
   if (h.role == GANTRY_G) abi_rollback(b, ahead);
-  if (h.role == GANTRY_G) h.step.real = abi_t(0);
   ir_id v = term(&h);
   note_touched(st, h.role);
   uint32_t count = abi_params(b, h.role, NULL, NULL, 0);
@@ -280,6 +305,7 @@ gantry_status stage_regularizer(stage *st, uint32_t scene) {
     keep = given->keep.id;
     if (keep && ir_at(b->g, keep)->rank) err_set(&b->err, GANTRY_E_INTERNAL, "control: keep is one number");
     if (keep) stage_output(st, "keep", keep);
+    if (GANTRY_HAS(given, log) && given->log.id) stage_output(st, "control.log", given->log.id);
   }
   if (!b->err.code && !b->g->err.code) abi_store_bindings(b, keep, mark);
   return b->err.code;

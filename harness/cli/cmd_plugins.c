@@ -112,7 +112,7 @@ int cmd_plugins(int argc, char **argv) {
     if (plugins_new(reg, words[1], words[2], n == 4 ? words[3] : NULL, a, &e)) rc = flags_error("plugins new", &e);
   } else {
     if (!strcmp(words[0], "new")) fprintf(stderr, "gantry plugins: new KIND NAME [DIR], as in: gantry plugins new loss mine\n");
-    else fprintf(stderr, "gantry plugins: list, describe, schema or new, not \"%s\"\n", words[0]);
+    else fprintf(stderr, "gantry plugins: list, describe, schema, new or check, not \"%s\"\n", words[0]);
     rc = EXIT_USAGE;
   }
   abi_registry_close(reg);
