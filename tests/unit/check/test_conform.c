@@ -4,6 +4,7 @@
 #include "abi/registry.h"
 #include "base/files.h"
 #include "base/image.h"
+#include "base/proc.h"
 #include "base/tree.h"
 #include "check/conform.h"
 #include "check/op_rows.h"
@@ -84,6 +85,26 @@ static void test_conform__survives_crashes_hangs_and_exits(void) {
     {"bad/bad_data_prints", "data-opens", FAIL, "printed \"opening"},
   };
   ALL(rows);
+}
+
+/* What a test started is gone with it. */
+static void test_conform__a_timeout_ends_the_whole_group(void) {
+  static const row hangs = {"bad/bad_data_forks", "data-opens", TIMEOUT, "did not come back within 300 ms"};
+  const check_options o = {.only = "^data-opens$", .seed = 1, .timeout_ms = 300};
+  char path[100];
+  int pid = 0, alive = 1;
+  snprintf(path, sizeof path, "/tmp/gantry-conform-pid-%d", (int)getpid());
+  setenv("GANTRY_TEST_PID", path, 1);
+  expect(&hangs, &o);
+  FILE *f = fopen(path, "r");
+  T_CHECK(f && fscanf(f, "%d", &pid) == 1 && pid > 0);
+  if (f) fclose(f);
+  for (int k = 0; k < 200 && pid > 0 && alive; k++) { /* dead, or a zombie that nobody has reaped yet */
+    alive = proc_start_time(pid) >= 0;
+    if (alive) usleep(10000);
+  }
+  T_CHECK(!alive);
+  unlink(path);
 }
 
 static void test_conform__hostile_hosts(void) {
@@ -257,7 +278,7 @@ static void test_conform__shipped_backends(void) {
   shipped(GANTRY_KIND_BACKEND);
 }
 
-T_MAIN(T(test_conform__names_what_is_wrong_with_a_file), T(test_conform__names_what_a_pure_plugin_may_not_hold), T(test_conform__survives_crashes_hangs_and_exits), T(test_conform__hostile_hosts),
+T_MAIN(T(test_conform__names_what_is_wrong_with_a_file), T(test_conform__names_what_a_pure_plugin_may_not_hold), T(test_conform__survives_crashes_hangs_and_exits), T(test_conform__a_timeout_ends_the_whole_group), T(test_conform__hostile_hosts),
        T(test_conform__parameters_and_graphs), T(test_conform__parameters_that_do_nothing_are_warned_about), T(test_conform__gradients_and_losses), T(test_conform__optimizers), T(test_conform__metrics),
        T(test_conform__data_sets), T(test_conform__backends), T(test_conform__every_operation_has_a_row), T(test_conform__shipped_losses), T(test_conform__shipped_archs), T(test_conform__shipped_optimizers),
        T(test_conform__shipped_regularizers), T(test_conform__shipped_metrics), T(test_conform__shipped_data_sets), T(test_conform__shipped_backends))
