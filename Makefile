@@ -49,7 +49,7 @@ CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
+.PHONY: all gantry deps pairs test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -128,6 +128,11 @@ test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
 
+# The table of all pairs of techniques, sdk/docs/pairs.md, as the host answers now; a test says when it is not current.
+pairs: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/tests/train/test_pairs
+	@GANTRY_WRITE_PAIRS=1 GANTRY_ROOT=$(CURDIR) GANTRY_BUILD=$(CURDIR)/$(B) $(B)/tests/train/test_pairs
+
 # A real ablation on Fashion-MNIST; QUICK=1: a minute's worth of it.
 demo: all
 	@experiments/demo.sh $(QUICK)
@@ -144,6 +149,10 @@ proof-chaos: all
 # The same recipe, trained by Gantry and by PyTorch, ends at the same distance (tests/peers/OUTCOME.md).
 proof-outcome: all
 	@tests/peers/outcome.sh
+
+# The next seed of a ready experiment, and its table: make proof-ring8, proof-ladder, proof-grid25, proof-seven_losses_swapped, proof-seven_losses_companions
+proof-%: all
+	@experiments/proof.sh $*
 
 parity: all
 	@tests/peers/run.sh $(SEED)

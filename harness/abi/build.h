@@ -60,7 +60,7 @@ void abi_builder_free(abi_builder *b);
 /* The first error of graph, callback or host, with everything known about its place. */
 gantry_status abi_builder_status(abi_builder *b, err *e);
 
-typedef struct abi_frame { const abi_element *el; size_t scope; const char *place; uint32_t net; } abi_frame;
+typedef struct abi_frame { const abi_element *el; size_t scope; const char *place; uint32_t net, failed; } abi_frame; /* failed: an error was there before */
 /* scope NULL keeps the scope; else it is replaced by scope + "/" ("" = the root). */
 abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, const char *place);
 /* what: "loss d", "term": for the message. Returns nonzero if anything failed. */

@@ -116,6 +116,7 @@ static gantry_status control(gantry_ctx *cx, const gantry_step *step, gantry_con
 }
 
 static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_AUGMENT, .input = input, .control = control};
+static const char *const needs[] = {"data.image", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_REGULARIZER, "ada", "1.0.0", "augmentation of what D sees, as strong as D's overfitting asks for")
-  .paper = "Karras et al. 2020, arXiv:2006.06676", .params = params, .param_count = sizeof params / sizeof *params, .iface = &iface
+  .paper = "Karras et al. 2020, arXiv:2006.06676", .needs = needs, .params = params, .param_count = sizeof params / sizeof *params, .iface = &iface
 GANTRY_PLUGIN_END

@@ -37,6 +37,7 @@ static gantry_status input(gantry_ctx *cx, const gantry_step *step, const gantry
 }
 
 static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_REAL_ONLY, .input = input};
+static const char *const needs[] = {"data.image", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_REGULARIZER, "augment_real", "1.0.0", "mirrored, cropped, shifted, recoloured real images")
-  .paper = "Krizhevsky et al. 2012 (crops, mirror, colours)", .params = params, .param_count = 6, .iface = &iface
+  .paper = "Krizhevsky et al. 2012 (crops, mirror, colours)", .needs = needs, .params = params, .param_count = 6, .iface = &iface
 GANTRY_PLUGIN_END

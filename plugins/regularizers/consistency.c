@@ -35,7 +35,7 @@ static gantry_status term(gantry_ctx *cx, const gantry_step *step, gantry_term *
 }
 
 static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .term = term};
-static const char *const needs[] = {"d.logit", NULL};
+static const char *const needs[] = {"d.logit", "data.image", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_REGULARIZER, "consistency", "1.0.0", "D says the same of an image and its transformed copy (bCR, CR-GAN)")
   .paper = "Zhao et al. 2021, arXiv:2002.04724; Zhang et al. 2020, arXiv:1910.12027", .needs = needs, .params = params, .param_count = 4, .iface = &iface
 GANTRY_PLUGIN_END

@@ -38,6 +38,7 @@ static gantry_status input(gantry_ctx *cx, const gantry_step *step, const gantry
 }
 
 static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_AUGMENT, .input = input};
+static const char *const needs[] = {"data.image", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_REGULARIZER, "diffaugment", "1.0.0", "real and fake images transformed alike, differentiably")
-  .paper = "Zhao et al. 2020, arXiv:2006.10738", .params = params, .param_count = 3, .iface = &iface
+  .paper = "Zhao et al. 2020, arXiv:2006.10738", .needs = needs, .params = params, .param_count = 3, .iface = &iface
 GANTRY_PLUGIN_END
