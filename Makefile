@@ -5,7 +5,7 @@
 APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev liblzma-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
-CHECK_PACKAGES := valgrind python3-jsonschema
+CHECK_PACKAGES := valgrind python3-jsonschema abigail-tools
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
 CC      ?= cc
@@ -53,7 +53,7 @@ PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
-gantry: $(B)/gantry $(PLUGINS)
+gantry: $(B)/gantry $(PLUGINS) $(B)/sdk/abi/lock
 	@ln -sf $(B)/gantry $@
 
 $(B)/gantry: $(HOST_OBJ)
@@ -65,7 +65,7 @@ $(B)/harness/%.o: harness/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(INC) -c -o $@ $<
 
-include sdk/plugin.mk
+include sdk/plugin.mk sdk/abi/abi.mk
 $(PURE_SO): $(B)/%.so: %.c sdk/plugin.mk
 	@mkdir -p $(@D)
 	$(call say,SO)
@@ -119,7 +119,9 @@ FIXTURE_SO  := $(FIXTURE_SRC:tests/%.c=$(B)/%.so)
 $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	@mkdir -p $(@D)
 	$(call say,SO)
-	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(or $(FIXTURE_LDFLAGS),$(GANTRY_PLUGIN_LDFLAGS)))
+$(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
+$(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO)
 test: deps
