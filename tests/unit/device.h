@@ -8,14 +8,15 @@
 
 typedef struct device { arena *mem; abi_registry *registry; exec_session *session; } device;
 
-static inline device device_open(err *e) {
+static inline device device_open_on(const char *backend, err *e) {
   device d = {.mem = arena_new()};
   abi_sources s = abi_default_sources(d.mem, NULL, 0, NULL, 0);
   d.registry = abi_registry_open(&s, e);
-  abi_plugin *p = d.registry ? abi_need(d.registry, GANTRY_KIND_BACKEND, "cpu", e) : NULL;
-  if (p && !abi_open(p, e)) d.session = exec_open(p->live->iface, "cpu", 0, 1, e);
+  abi_plugin *p = d.registry ? abi_need(d.registry, GANTRY_KIND_BACKEND, backend, e) : NULL;
+  if (p && !abi_open(p, e)) d.session = exec_open(p->live->iface, backend, 0, 1, e);
   return d;
 }
+static inline device device_open(err *e) { return device_open_on("cpu", e); }
 
 static inline void device_close(device *d) {
   exec_close(d->session);
