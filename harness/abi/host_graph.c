@@ -45,9 +45,8 @@ static gantry_t random_bits(abi_builder *b, const gantry_attr *at, uint32_t n_at
   if (k == b->ordinals.n) VEC_PUSH(b->ordinals, ((abi_ordinal){path, 0, 0}));
   ordinal = b->ordinals.p[k].n++;
   static const int64_t two = 2;
-  abi_input seed = {.name = "seed", .dtype = GANTRY_U32, .rank = 1, .dims = {2}};
-  abi_world_input(b->world, &seed);
-  ir_id in[2] = {ir_leaf(b->g, GANTRY_OP_INPUT, "seed", GANTRY_U32, 1, &two), ir_cast(b->g, abi_counter(b, arena_fmt(b->mem, "%s.invocation", b->program)), GANTRY_U32)};
+  const char *seed = abi_world_seed(b->world, strcmp(b->program, "init") ? ABI_SEED_NOISE : ABI_SEED_INIT);
+  ir_id in[2] = {ir_leaf(b->g, GANTRY_OP_INPUT, seed, GANTRY_U32, 1, &two), ir_cast(b->g, abi_counter(b, arena_fmt(b->mem, "%s.invocation", b->program)), GANTRY_U32)};
   gantry_attr all[4];
   if (n_at > 2) {
     err_set(&b->err, GANTRY_E_INVALID, "random bits take DIMS only");

@@ -47,7 +47,7 @@ static void read_one(abi_registry *r, const char *path, uint32_t folder_kind, in
   abi_plugin *p = ARENA_NEW(r->mem, abi_plugin);
   elf_image im;
   err e = {0};
-  p->path = arena_str(r->mem, path);
+  p->path = strchr(path, '/') ? arena_str(r->mem, path) : arena_fmt(r->mem, "./%s", path); /* dlopen looks for a name without a slash among the system's libraries */
   p->explicit_file = is_explicit != 0;
   if (!elf_read(path, r->mem, &im, &e) && !validate_plugin(&im, &e)) {
     p->desc = im.desc;

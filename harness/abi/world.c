@@ -6,6 +6,7 @@
 abi_world *abi_world_new(void) {
   abi_world *w = mem_alloc(sizeof *w);
   w->mem = arena_new();
+  for (int k = 0; k < ABI_SEEDS; k++) w->seeds[k] = -1;
   return w;
 }
 
@@ -49,4 +50,15 @@ const abi_input *abi_world_input(abi_world *w, const abi_input *in) {
   copy.name = arena_str(w->mem, in->name);
   VEC_PUSH(w->inputs, copy);
   return &w->inputs.p[w->inputs.n - 1];
+}
+
+const char *abi_world_seed(abi_world *w, uint32_t what) {
+  static const char *const own[] = {"seed/init", "seed/data", "seed/noise"};
+  abi_input in = {.name = "seed", .dtype = GANTRY_U32, .rank = 1, .dims = {2}};
+  if (w->seeds[what] >= 0) {
+    in.name = own[what];
+    in.words[0] = (uint32_t)w->seeds[what];
+    in.words[1] = (uint32_t)(w->seeds[what] >> 32);
+  }
+  return abi_world_input(w, &in)->name;
 }

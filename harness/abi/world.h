@@ -53,7 +53,11 @@ typedef struct abi_input { /* a named input that the host fills once: scalars of
   int64_t dims[GANTRY_MAX_RANK];
   double value;            /* scalars */
   const float *values;     /* arrays */
+  uint32_t words[2];       /* seeds of their own (u32 [2], low word first); the input named "seed" is the run's */
 } abi_input;
+
+/* What random numbers are for. Each kind may have a seed of its own; else it is the run's. */
+enum { ABI_SEED_INIT, ABI_SEED_DATA, ABI_SEED_NOISE, ABI_SEEDS };
 
 typedef struct abi_builder abi_builder;
 typedef struct abi_world {
@@ -72,6 +76,7 @@ typedef struct abi_world {
   ir_id (*draw_labels)(void *user, abi_builder *b, int64_t n);
   ir_id (*reference)(void *user, abi_builder *b, const char *what, int64_t n);
   void *user;
+  int64_t seeds[ABI_SEEDS]; /* a seed of its own, or -1 (as abi_world_new sets it) */
   const abi_builder *building; /* whose callback runs now, or NULL: told when a plugin crashes */
 } abi_world;
 
@@ -81,5 +86,7 @@ abi_net *abi_world_net(const abi_world *w, uint32_t role);
 const abi_state *abi_world_state(const abi_world *w, const char *name);
 /* Declares or finds; another shape, type or role under a known name is an error. */
 gantry_status abi_world_declare(abi_world *w, const abi_state *s, err *e);
+/* Declares the input (u32 [2]) that holds the seed of a kind of draws; its name. */
+const char *abi_world_seed(abi_world *w, uint32_t what);
 const abi_input *abi_world_input(abi_world *w, const abi_input *in); /* declares or finds */
 #endif

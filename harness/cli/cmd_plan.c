@@ -81,7 +81,20 @@ static gantry_status print_outlook(const cfg_experiment *x, db *d, const double 
   return GANTRY_OK;
 }
 
-static void print_cells(const cfg_experiment *x, const sched_plan *p, const double *left, int how, arena *a) {
+/* What is to be said about cells: why they are left out, or why they train anew. */
+static gantry_status remarks(const cfg_experiment *x, abi_registry *reg, const sched_plan *p, db *d, const char **remark, arena *a, err *e) {
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    const cfg_cell *c = &x->cells[k];
+    const char *why = NULL;
+    int anew = 0;
+    for (uint32_t i = 0; i < p->n; i++) anew |= p->jobs[i].cell == k && p->jobs[i].action == SCHED_TRAIN;
+    if (anew && d) TRY(sched_why(x, reg, p, d, k, a, &why, e));
+    remark[k] = c->excluded ? arena_fmt(a, "excluded: %s", c->excluded) : c->same_as >= 0 ? arena_fmt(a, "the same as cell %lld", (long long)c->same_as) : !c->selected ? "not selected" : why ? arena_fmt(a, "trains anew: %s", why) : "";
+  }
+  return GANTRY_OK;
+}
+
+static void print_cells(const cfg_experiment *x, const sched_plan *p, const double *left, const char *const *remark, int how, arena *a) {
   static const char *const cols[] = {"cell", "label", "key", "params_g", "params_d", "memory", "steps", "left_s", "done", "evaluate", "continue", "train", "retry", "failed", "remark"};
   enum { N = 15 };
   db_table t = {.n_cols = N, .n_rows = x->n_cells, .cols = (const char **)(uintptr_t)cols, .cells = ARENA_ARRAY(a, db_value, (size_t)N * x->n_cells + 1)};
@@ -101,7 +114,7 @@ static void print_cells(const cfg_experiment *x, const sched_plan *p, const doub
     row[6] = f->train_key ? number(a, f->steps) : text("");
     row[7] = isnan(left[k]) ? text("") : number(a, (int64_t)ceil(left[k]));
     for (int i = 0; i < 6; i++) row[8 + i] = number(a, count[i]);
-    row[14] = text(c->excluded ? arena_fmt(a, "excluded: %s", c->excluded) : c->same_as >= 0 ? arena_fmt(a, "the same as cell %lld", (long long)c->same_as) : !c->selected ? "not selected" : "");
+    row[14] = text(remark[k]);
   }
   cli_print(&t, how);
 }
@@ -133,7 +146,9 @@ int cmd_plan(int argc, char **argv) {
   if (sched_plan_make(x, reg, &o, d, 0, a, &p, &e)) goto done;
   double *left = ARENA_ARRAY(a, double, x->n_cells + 1);
   if (estimate(x, &p, d, left, &e)) goto done;
-  print_cells(x, &p, left, f[JSON].on ? PRINT_JSON : PRINT_TEXT, a);
+  const char **remark = ARENA_ARRAY(a, const char *, x->n_cells + 1);
+  if (remarks(x, reg, &p, d, remark, a, &e)) goto done;
+  print_cells(x, &p, left, remark, f[JSON].on ? PRINT_JSON : PRINT_TEXT, a);
   if (!f[JSON].on) {
     printf("%u cells, %u seeds: %u runs; %u done, %u evaluate, %u continue, %u train, %u retry, %u failed\n", x->n_cells, x->n_seeds, p.n - p.count[SCHED_SAME], p.count[SCHED_DONE], p.count[SCHED_EVALUATE], p.count[SCHED_CONTINUE],
            p.count[SCHED_TRAIN], p.count[SCHED_RETRY], p.count[SCHED_FAILED]);

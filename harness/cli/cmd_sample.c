@@ -45,7 +45,7 @@ static gantry_status draw(train_run *r, const request *q, const char *dir, err *
   c.truncate_clips = r->cfg->truncate_clips;
   if (q->has_seed) { /* other latents than the run's own */
     uint32_t words[2] = {(uint32_t)q->seed, (uint32_t)((uint64_t)q->seed >> 32)};
-    st = exec_write(r->session, "seed", words, sizeof words, e);
+    st = exec_write(r->session, abi_world_seed(r->world, ABI_SEED_NOISE), words, sizeof words, e);
   }
   if (!st) st = eval_grid(&c, weights, q->rows, q->cols, q->interpolate, q->file, e);
   eval_free(&c);

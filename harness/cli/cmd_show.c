@@ -28,6 +28,9 @@ static gantry_status show(db *d, arena *a, const db_table *row, err *e) {
   TRY(part(d, a, "plugins", "SELECT x.slot, p.kind, p.name, p.version, substr(p.sha256,1,16) sha256 FROM run_plugin x JOIN plugin p ON p.id=x.plugin_id WHERE x.run_id=? ORDER BY 1", run, e));
   TRY(part(d, a, "events", "SELECT step, level, code, text FROM event WHERE run_id=? ORDER BY id", run, e));
   TRY(part(d, a, "settings", "SELECT substr(replace(j.fullkey,'\"',''),3) path, j.atom value FROM run r JOIN config c ON c.id=r.config_id JOIN json_tree(c.json) j WHERE r.id=? AND j.atom IS NOT NULL", run, e));
+  db_table t;
+  TRY(db_query(d, a, &t, e, "SELECT 1 FROM pragma_table_info('run') WHERE name='error_plugin'", "")); /* not in older formats */
+  if (t.n_rows) TRY(part(d, a, "where it failed", "SELECT error_plugin plugin, error_place place, exit_signal signal FROM run WHERE id=? AND error_plugin IS NOT NULL", run, e));
   return part(d, a, "end of the log", "SELECT log_tail text FROM run WHERE id=? AND log_tail IS NOT NULL AND log_tail<>''", run, e);
 }
 

@@ -50,7 +50,8 @@ typedef struct cfg_run {
   cfg_element data;
   const char *split;
   double range[2];
-  int64_t limit;              /* 0 = all */
+  int64_t limit;              /* samples used, 0 = all */
+  int64_t limit_seed;         /* which of them: drawn with this seed, or -1 = the first */
   const char *method;         /* "gan": g, d and loss; "classifier": net */
   cfg_net g, d, net;
   cfg_element loss;
@@ -64,6 +65,8 @@ typedef struct cfg_run {
   uint8_t joint;              /* d.batches joint: D sees real and fake in one application */
   uint8_t simultaneous;
   const char *precision;      /* "f32" */
+  int64_t init_seed, data_seed, noise_seed; /* of initial weights, of the order of samples, of all other draws; -1 = the run's seed */
+  const char *init_from;      /* safetensors file whose weights the networks start from, or NULL */
   cfg_duration length;
   const cfg_metric *metrics;
   uint32_t n_metrics;

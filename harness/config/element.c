@@ -9,7 +9,7 @@
 
 /* A relative path is relative to the experiment file, "~/" to the home; a bare word that is no file there is left to the plugin,
  * which may know it as the name of an installed data set. */
-static const char *resolve_path(resolver *rs, const char *s) {
+const char *resolve_path(resolver *rs, const char *s) {
   const char *home = getenv("HOME");
   if (!*s || *s == '/') return arena_str(rs->a, s);
   if (s[0] == '~' && s[1] == '/' && home) return path_join(rs->a, home, s + 2);

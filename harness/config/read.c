@@ -75,6 +75,11 @@ gantry_status read_int(resolver *rs, const json_t *o, json_t *out, const char *p
   return GANTRY_OK;
 }
 
+gantry_status read_maybe(resolver *rs, const json_t *o, json_t *out, const char *path, const char *key, int64_t *dst) {
+  *dst = -1;
+  return given(o, key) ? read_int(rs, o, out, path, key, 0, 0, INT64_C(1) << 53, dst) : GANTRY_OK;
+}
+
 gantry_status read_word(resolver *rs, const json_t *o, json_t *out, const char *path, const char *key, const char *def, const char *const *choices, const char **dst) {
   const json_t *v = given(o, key);
   const char *full = join(rs, path, key);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/files.h"
+
 static const char *const nothing[] = {NULL};
 
 static gantry_status note_plugin(resolver *rs, const cfg_element *el) {
@@ -30,13 +32,15 @@ static gantry_status required(resolver *rs, const json_t *parent, json_t *parent
 }
 
 static gantry_status resolve_data(resolver *rs, json_t *out) {
-  static const char *const extra[] = {"split", "range", "limit", NULL};
+  static const char *const extra[] = {"split", "range", "limit", "limit_seed", NULL};
   cfg_run *r = rs->r;
   json_t *made;
   TRY(required(rs, rs->cfg, out, "", "data", GANTRY_KIND_DATASET, NULL, extra, &r->data, &made));
   const json_t *v = json_object_get(rs->cfg, "data"), *range = json_object_get(v, "range");
   TRY(read_word(rs, v, made, "data", "split", "train", NULL, &r->split));
   TRY(read_int(rs, v, made, "data", "limit", 0, 0, INT64_C(1) << 53, &r->limit));
+  TRY(read_maybe(rs, v, made, "data", "limit_seed", &r->limit_seed));
+  if (r->limit_seed >= 0 && !r->limit) return layers_fail(&rs->from, "data.limit_seed", AT_KEY, rs->e, "data.limit_seed says which samples data.limit keeps: set data.limit too");
   r->range[0] = -1;
   r->range[1] = 1;
   if (range && !json_is_null(range)) {
@@ -202,8 +206,22 @@ static gantry_status resolve_metrics(resolver *rs, json_t *out) {
   return GANTRY_OK;
 }
 
+/* Where the weights and the random numbers come from. */
+static gantry_status resolve_start(resolver *rs, const json_t *v, json_t *made) {
+  cfg_run *r = rs->r;
+  TRY(read_maybe(rs, v, made, "train", "init_seed", &r->init_seed));
+  TRY(read_maybe(rs, v, made, "train", "data_seed", &r->data_seed));
+  TRY(read_maybe(rs, v, made, "train", "noise_seed", &r->noise_seed));
+  TRY(read_word(rs, v, NULL, "train", "init_from", NULL, NULL, &r->init_from));
+  if (!r->init_from) return GANTRY_OK;
+  const char *path = resolve_path(rs, r->init_from);
+  if (!file_exists(path)) return layers_fail(&rs->from, "train.init_from", AT_VALUE, rs->e, "train.init_from: there is no file %s (gantry export RUN -o FILE writes one)", path);
+  json_object_set_new(made, "init_from", json_string(r->init_from = path));
+  return GANTRY_OK;
+}
+
 static gantry_status resolve_train(resolver *rs, json_t *out) {
-  static const char *const known[] = {"batch", "d_steps", "g_steps", "accumulate", "updates", "length", "precision", "threads", NULL};
+  static const char *const known[] = {"batch", "d_steps", "g_steps", "accumulate", "updates", "length", "precision", "threads", "init_seed", "data_seed", "noise_seed", "init_from", NULL};
   static const char *const updates[] = {"alternating", "simultaneous", NULL}, *const precisions[] = {"f32", "bf16", NULL};
   json_t *v, *made = json_object();
   cfg_run *r = rs->r;
@@ -218,6 +236,7 @@ static gantry_status resolve_train(resolver *rs, json_t *out) {
   TRY(read_word(rs, v, made, "train", "updates", "alternating", updates, &how));
   TRY(read_word(rs, v, made, "train", "precision", "f32", precisions, &r->precision));
   TRY(read_duration(rs, v, made, "train", "length", (cfg_duration){CFG_NEVER, 0}, &r->length));
+  TRY(resolve_start(rs, v, made));
   r->simultaneous = !strcmp(how, "simultaneous");
   if (r->length.unit == CFG_NEVER) return layers_fail(&rs->from, "train", AT_KEY, rs->e, "train.length is missing: how long a run is, as in {\"steps\": 20000} or {\"kimg\": 1000}");
   if (r->length.unit == CFG_END || r->length.unit == CFG_FRACTION) return layers_fail(&rs->from, "train.length", AT_VALUE, rs->e, "train.length must be in steps, images, kimg or epochs");
@@ -288,13 +307,14 @@ static int length_matters(const cfg_run *r) {
   return r->g.ema && r->g.ema_half_life.unit == CFG_FRACTION;
 }
 
-/* What can change the weights. File paths are left out: the data's identity is its content, which the run's process hashes. */
+/* What can change the weights. File paths are left out: the identity of data and of given weights is their content, which the run's process hashes. */
 static const char *train_text(resolver *rs, const json_t *out) {
   static const char *const parts[] = {"d", "data", "g", "net", "loss", "regularizers", "schedules", "train"};
   json_t *t = json_object();
   for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
     if (json_object_get(out, parts[k])) json_object_set_new(t, parts[k], json_deep_copy(json_object_get(out, parts[k])));
   if (!length_matters(rs->r)) json_object_del(json_object_get(t, "train"), "length");
+  json_object_del(json_object_get(t, "train"), "init_from");
   const gantry_plugin *data = abi_find(rs->reg, GANTRY_KIND_DATASET, rs->r->data.name)->desc;
   for (uint32_t k = 0; k < data->param_count; k++)
     if (abi_param_at(data, k)->type == GANTRY_P_PATH) json_object_del(json_object_get(t, "data"), abi_param_at(data, k)->key);

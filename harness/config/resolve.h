@@ -32,6 +32,10 @@ gantry_status read_num(resolver *rs, const json_t *o, json_t *out, const char *p
 gantry_status read_word(resolver *rs, const json_t *o, json_t *out, const char *path, const char *key, const char *def, const char *const *choices, const char **dst);
 gantry_status read_bool(resolver *rs, const json_t *o, const char *path, const char *key, int def, int *dst);
 gantry_status read_duration(resolver *rs, const json_t *o, json_t *out, const char *path, const char *key, cfg_duration def, cfg_duration *dst);
+/* An integer that is left out of `out` where it is not given, so that it belongs to no older run's identity; *dst is then -1. */
+gantry_status read_maybe(resolver *rs, const json_t *o, json_t *out, const char *path, const char *key, int64_t *dst);
+/* A path as the user means it: relative to the experiment file, "~/" to the home; a bare word that is no file there is left as it is. */
+const char *resolve_path(resolver *rs, const char *s);
 const char *join(resolver *rs, const char *path, const char *key);
 /* One plugin object. `extra`: keys besides the plugin's parameters. *got NULL: switched off (checked all the same). */
 gantry_status read_element(resolver *rs, json_t *v, const char *path, const char *id, uint32_t kind, const char *const *extra, cfg_element *el, json_t **out);

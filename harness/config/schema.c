@@ -82,8 +82,9 @@ static json_t *metric_extra(void) {
   put(o, "weights", json_pack("{s:s, s:{s:[s,s]}}", "type", "array", "items", "enum", "ema", "raw"));
   return o;
 }
+static json_t *seed(void) { return json_pack("{s:[s,s], s:i}", "type", "integer", "null", "minimum", 0); }
 static json_t *data_extra(void) {
-  json_t *o = json_pack("{s:o, s:o}", "split", typed("string"), "limit", json_pack("{s:[s,s]}", "type", "integer", "null"));
+  json_t *o = json_pack("{s:o, s:o, s:o}", "split", typed("string"), "limit", json_pack("{s:[s,s]}", "type", "integer", "null"), "limit_seed", seed());
   put(o, "range", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "number", "minItems", 2, "maxItems", 2));
   return o;
 }
@@ -120,7 +121,7 @@ static json_t *base_schema(abi_registry *reg) {
   put(p, "loss", element(reg, GANTRY_KIND_LOSS, NULL));
   put(p, "regularizers", map_of(element(reg, GANTRY_KIND_REGULARIZER, reg_extra)));
   put(p, "metrics", map_of(element(reg, GANTRY_KIND_METRIC, metric_extra)));
-  static const char *const times[] = {"start", "end", "warmup", "every"}, *const counts[] = {"batch", "d_steps", "g_steps", "accumulate", "threads"};
+  static const char *const times[] = {"start", "end", "warmup", "every"}, *const seeds[] = {"init_seed", "data_seed", "noise_seed"}, *const counts[] = {"batch", "d_steps", "g_steps", "accumulate", "threads"};
   for (int k = 0; k < 4; k++) put(schedule, times[k], ref("duration"));
   put(schedule, "of", json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string"));
   put(schedule, "on", typed("boolean"));
@@ -132,6 +133,8 @@ static json_t *base_schema(abi_registry *reg) {
   put(train, "updates", json_pack("{s:[s,s]}", "enum", "alternating", "simultaneous"));
   put(train, "precision", json_pack("{s:[s,s]}", "enum", "f32", "bf16"));
   put(train, "length", ref("duration"));
+  for (int k = 0; k < 3; k++) put(train, seeds[k], seed());
+  put(train, "init_from", typed("string"));
   put(p, "train", closed(train));
   put(samples, "grid", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "integer", "minItems", 2, "maxItems", 2));
   put(samples, "interpolations", typed("integer"));

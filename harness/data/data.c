@@ -13,17 +13,61 @@ struct data_ctx {
   abi_builder *builder;
 };
 
-static gantry_status read_all(data_set *d, err *e) {
+typedef struct lot { uint64_t drawn; int64_t index; } lot;
+static int by_lot(const void *a, const void *b) {
+  const lot *x = a, *y = b;
+  return x->drawn != y->drawn ? (x->drawn > y->drawn) - (x->drawn < y->drawn) : (x->index > y->index) - (x->index < y->index);
+}
+
+/* One byte a sample of the set, 1 = kept: the `keep` of them whose lots are the lowest. */
+static uint8_t *draw_subset(int64_t count, int64_t keep, uint64_t seed) {
+  lot *lots = mem_alloc(sizeof *lots * (size_t)count);
+  uint8_t *kept = mem_alloc((size_t)count);
+  for (int64_t k = 0; k < count; k++) lots[k] = (lot){hash_mix(hash_mix(seed, 0x6461746153756273u), (uint64_t)k), k};
+  qsort(lots, (size_t)count, sizeof *lots, by_lot);
+  for (int64_t k = 0; k < keep; k++) kept[lots[k].index] = 1;
+  free(lots);
+  return kept;
+}
+
+static gantry_status read_block(data_set *d, int64_t first, int64_t n, void *bytes, int32_t *labels) {
+  abi_frame f = abi_enter(d->ctx->builder, d->el, NULL, NULL);
+  gantry_status st = d->iface->read(&d->ctx->builder->cx, d->self, first, n, bytes, labels);
+  return abi_leave(d->ctx->builder, f, st, "read");
+}
+
+/* The whole set passes through a block of it; what is kept goes to its place. */
+static gantry_status read_subset(data_set *d, uint64_t seed, err *e) {
+  enum { BLOCK = 256 };
+  uint8_t *kept = draw_subset(d->info.count, d->count, seed);
+  char *block = mem_alloc((size_t)(BLOCK * d->sample_bytes));
+  int32_t labels[BLOCK];
+  int64_t at = 0;
+  gantry_status st = GANTRY_OK;
+  for (int64_t first = 0; first < d->info.count && !st; first += BLOCK) {
+    int64_t n = d->info.count - first < BLOCK ? d->info.count - first : BLOCK;
+    if (read_block(d, first, n, block, d->labels ? labels : NULL)) st = abi_builder_status(d->ctx->builder, e);
+    for (int64_t k = 0; k < n && !st; k++) {
+      if (!kept[first + k]) continue;
+      memcpy((char *)d->bytes + at * d->sample_bytes, block + k * d->sample_bytes, (size_t)d->sample_bytes);
+      if (d->labels) d->labels[at] = labels[k];
+      at++;
+    }
+  }
+  free(kept);
+  free(block);
+  return st;
+}
+
+static gantry_status read_all(data_set *d, int64_t limit_seed, err *e) {
   enum { BLOCK = 4096 };
-  abi_builder *b = d->ctx->builder;
   d->bytes = malloc((size_t)(d->sample_bytes * d->count));
   if (d->info.classes) d->labels = malloc(sizeof(int32_t) * (size_t)d->count);
   if (!d->bytes || (d->info.classes && !d->labels)) return err_set(e, GANTRY_E_NOMEM, "the data set does not fit in memory (%lld bytes)", (long long)(d->sample_bytes * d->count));
+  if (limit_seed >= 0 && d->count < d->info.count) return read_subset(d, (uint64_t)limit_seed, e);
   for (int64_t first = 0; first < d->count; first += BLOCK) {
     int64_t n = d->count - first < BLOCK ? d->count - first : BLOCK;
-    abi_frame f = abi_enter(b, d->el, NULL, NULL);
-    gantry_status st = d->iface->read(&b->cx, d->self, first, n, (char *)d->bytes + first * d->sample_bytes, d->labels ? d->labels + first : NULL);
-    if (abi_leave(b, f, st, "read")) return abi_builder_status(b, e);
+    if (read_block(d, first, n, (char *)d->bytes + first * d->sample_bytes, d->labels ? d->labels + first : NULL)) return abi_builder_status(d->ctx->builder, e);
   }
   return GANTRY_OK;
 }
@@ -40,7 +84,7 @@ static gantry_status check_info(const data_set *d, err *e) {
   return n > (1 << 28) ? err_set(e, GANTRY_E_INVALID, "the data set's samples have an impossible size") : GANTRY_OK;
 }
 
-gantry_status data_open(const abi_element *el, const char *split, int64_t limit, const double range[2], data_set **out, err *e) {
+gantry_status data_open(const abi_element *el, const char *split, int64_t limit, int64_t limit_seed, const double range[2], data_set **out, err *e) {
   data_set *d = mem_alloc(sizeof *d);
   d->ctx = mem_alloc(sizeof *d->ctx);
   d->ctx->world = abi_world_new();
@@ -61,7 +105,7 @@ gantry_status data_open(const abi_element *el, const char *split, int64_t limit,
   d->count = limit > 0 && limit < d->info.count ? limit : d->info.count;
   d->sample_bytes = ir_dtype_size(d->info.dtype);
   for (uint32_t k = 0; k < d->info.rank; k++) d->sample_bytes *= d->info.dims[k];
-  if (read_all(d, e)) goto failed;
+  if (read_all(d, limit_seed, e)) goto failed;
   sha *h = sha_new();
   int64_t shape[8] = {d->info.dtype, d->info.rank, d->count, d->info.dims[0], d->info.dims[1], d->info.dims[2], d->info.classes, 0};
   sha_put(h, shape, sizeof shape);

@@ -24,8 +24,9 @@ typedef struct data_set {
   struct data_ctx *ctx;
 } data_set;
 
-/* Reads a split whole. limit 0 = all. */
-gantry_status data_open(const abi_element *el, const char *split, int64_t limit, const double range[2], data_set **out, err *e);
+/* Reads a split. limit: samples kept, 0 = all; limit_seed: which of them, drawn with it, or -1 = the first. With one seed a smaller limit keeps a part of what a
+ * larger one keeps, and the samples stay in the set's order. */
+gantry_status data_open(const abi_element *el, const char *split, int64_t limit, int64_t limit_seed, const double range[2], data_set **out, err *e);
 void data_close(data_set *d);
 /* Declares the set's named arrays as inputs of the world ("data/modes"). */
 gantry_status data_arrays(data_set *d, abi_world *w, err *e);

@@ -23,9 +23,7 @@ static gantry_t mix(gantry_ctx *cx, gantry_t x) {
 ir_id data_indices(abi_builder *b, const data_set *d, ir_id first, int64_t n) {
   gantry_ctx *cx = &b->cx;
   static const int64_t two = 2;
-  abi_input in = {.name = "seed", .dtype = GANTRY_U32, .rank = 1, .dims = {2}};
-  abi_world_input(b->world, &in);
-  gantry_t seeds = abi_t(ir_leaf(b->g, GANTRY_OP_INPUT, "seed", GANTRY_U32, 1, &two));
+  gantry_t seeds = abi_t(ir_leaf(b->g, GANTRY_OP_INPUT, abi_world_seed(b->world, ABI_SEED_DATA), GANTRY_U32, 1, &two));
   gantry_t seed = gan_xor(cx, gan_slice_axis(cx, seeds, 0, 0, 1, 1), mix(cx, gan_slice_axis(cx, seeds, 0, 1, 2, 1)));
   gantry_t count = gan_full_as(cx, GANTRY_I64, 0, NULL, (double)d->count);
   gantry_t at = gan_add(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), abi_t(first));

@@ -230,7 +230,9 @@ gantry_status report_html(db *d, const report_model *m, const char *out_dir, are
   TRY(curves(d, m, a, b, e));
   TRY(samples(d, m, out_dir, a, b, e));
   TRY(section(d, m, "Runs", "SELECT label cell,seed,status,step,round(train_s,1) \"training s\",round(images/nullif(train_s,0)) \"images/s\",run FROM runs WHERE grid=? ORDER BY cell,seed", a, b, e));
-  TRY(section(d, m, "Failures", "SELECT label cell,seed,status,error_class class,error_text text FROM runs WHERE grid=? AND error_text IS NOT NULL ORDER BY cell,seed", a, b, e));
+  TRY(db_query(d, a, &spec, e, "SELECT 1 FROM sqlite_schema WHERE name='failures'", "")); /* a database of an older format is read as it is */
+  TRY(section(d, m, "Failures", spec.n_rows ? "SELECT label cell,seed,status,error_class class,plugin,place,error_text text FROM failures WHERE grid=? ORDER BY cell,seed"
+                                            : "SELECT label cell,seed,status,error_class class,error_text text FROM runs WHERE grid=? AND error_text IS NOT NULL ORDER BY cell,seed", a, b, e));
   TRY(section(d, m, "Events", "SELECT label cell,seed,step,level,code,text FROM events WHERE grid=? AND level<>'info' ORDER BY cell,seed,step LIMIT 200", a, b, e));
   TRY(section(d, m, "Made with", "SELECT DISTINCT p.kind,p.name,p.version,substr(p.sha256,1,16) sha256 FROM runs r JOIN run_plugin x ON x.run_id=r.run_id JOIN plugin p ON p.id=x.plugin_id WHERE r.grid=? ORDER BY 1,2", a, b, e));
   TRY(section(d, m, "Facts", "SELECT f.key,f.value,count(*) runs FROM runs r JOIN fact f ON f.run_id=r.run_id WHERE r.grid=? AND f.key NOT LIKE 'graph.%' AND f.key<>'train_key' GROUP BY 1,2 ORDER BY 1,2", a, b, e));

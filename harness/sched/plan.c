@@ -44,8 +44,7 @@ static void put_stat(sha *s, const char *path) {
 
 static void put_text(sha *s, const char *text) { sha_put(s, text, strlen(text) + 1); }
 
-typedef void each_plugin(void *user, const char *slot, const abi_plugin *p);
-static void plugins_of(const cfg_run *r, abi_registry *reg, each_plugin *fn, void *user) {
+void sched_plugins_of(const cfg_run *r, abi_registry *reg, sched_each_plugin *fn, void *user) {
   const cfg_element *one[] = {&r->data, &r->g.arch, &r->g.optim, &r->d.arch, &r->d.optim, &r->loss, &r->net.arch, &r->net.optim};
   for (size_t k = 0; k < sizeof one / sizeof *one; k++)
     if (one[k]->name) fn(user, one[k]->path, abi_find(reg, one[k]->kind, one[k]->name));
@@ -66,7 +65,7 @@ static void probe_key(const cfg_run *r, abi_registry *reg, const sched_options *
   char length[64];
   snprintf(length, sizeof length, "%u %.17g", r->length.unit, r->length.n);
   put_text(s, length);
-  plugins_of(r, reg, hash_plugin, s);
+  sched_plugins_of(r, reg, hash_plugin, s);
   put_stat(s, o->exe);
   const gantry_plugin *data = abi_find(reg, GANTRY_KIND_DATASET, r->data.name)->desc;
   for (uint32_t k = 0; k < data->param_count; k++)
@@ -74,29 +73,30 @@ static void probe_key(const cfg_run *r, abi_registry *reg, const sched_options *
       put_text(s, r->data.values[k].s);
       put_stat(s, r->data.values[k].s);
     }
+  if (r->init_from) {
+    put_text(s, r->init_from);
+    put_stat(s, r->init_from);
+  }
   for (const char *const *x = o->extra; x && *x; x++) put_text(s, *x);
   sha_end(s, hex);
 }
 
 /* ---- asking workers ---- */
 
-typedef struct answer { const char *name, *value; } answer;
 typedef struct asking {
   child c;
   uint32_t cell;
   char key[65];
   const char *file, *log, *failed;
   int64_t ended_ms; /* when we ended it ourselves: it hung */
-  VEC(answer) facts;
+  VEC(sched_fact) facts;
   arena *a;
 } asking;
 
 static void on_answer(void *user, const rec *r) {
   asking *q = user;
-  answer one = {0};
   if (r->type == REC_FACT) {
-    one = (answer){arena_str(q->a, r->u.fact.key), arena_str(q->a, r->u.fact.value)};
-    VEC_PUSH(q->facts, one);
+    VEC_PUSH(q->facts, ((sched_fact){arena_str(q->a, r->u.fact.key), arena_str(q->a, r->u.fact.value), NULL}));
   } else if (r->type == REC_DONE && strcmp(r->u.done.status, "done")) {
     q->failed = arena_str(q->a, r->u.done.text ? r->u.done.text : r->u.done.status);
   }
@@ -136,7 +136,7 @@ static int stands_for_a_crash(asking *q, const char *label) {
   snprintf(text, sizeof text, "crashed|%s", q->key);
   sha_hex(text, strlen(text), key);
   q->facts.n = 0;
-  VEC_PUSH(q->facts, ((answer){"train_key", arena_str(q->a, key)}));
+  VEC_PUSH(q->facts, ((sched_fact){"train_key", arena_str(q->a, key), NULL}));
   return 1;
 }
 
@@ -154,6 +154,9 @@ static gantry_status take_answer(asking *q, const cfg_experiment *x, db *d, int 
 }
 
 static void set_fact(sched_facts *f, arena *a, const char *name, const char *value) {
+  sched_fact *one = ARENA_NEW(a, sched_fact);
+  *one = (sched_fact){arena_str(a, name), arena_str(a, value), f->all};
+  f->all = one;
   if (!strcmp(name, "train_key")) f->train_key = arena_str(a, value);
   if (!strcmp(name, "params.g")) f->params_g = arena_str(a, value);
   if (!strcmp(name, "params.d")) f->params_d = arena_str(a, value);
@@ -280,7 +283,7 @@ static gantry_status plan_one(const cfg_experiment *x, abi_registry *reg, const 
     if (!j.run.id) {
       TRY(db_new_run(d, run_key, r->json, seed, layout_run(a, x->name, of, x->cells[of].label, seed), a, &j.run, e));
       slot_user u = {d, j.run.id, e};
-      plugins_of(r, reg, store_plugin, &u);
+      sched_plugins_of(r, reg, store_plugin, &u);
       if (e->code) return e->code;
     }
     TRY(db_link_run(d, p->grid_id, cell, seed, j.run.id, e));

@@ -30,7 +30,8 @@ typedef struct sched_job {
   const char *label, *eval_key;
   int64_t total;                  /* steps */
 } sched_job;
-typedef struct sched_facts { const char *train_key, *params_g, *params_d, *memory; int64_t steps; } sched_facts; /* of one cell, from its probe */
+typedef struct sched_fact { const char *name, *value; const struct sched_fact *next; } sched_fact;
+typedef struct sched_facts { const char *train_key, *params_g, *params_d, *memory; int64_t steps; const sched_fact *all; } sched_facts; /* of one cell, from its probe */
 typedef struct sched_plan {
   sched_job *jobs;                /* first seed of every cell first, so that early results cover the grid */
   uint32_t n, count[7];           /* by action */
@@ -41,6 +42,11 @@ typedef struct sched_plan {
 /* Asks workers for the keys of cells that are not remembered, compares with the database. write 0: only looks. */
 gantry_status sched_plan_make(const cfg_experiment *x, abi_registry *reg, const sched_options *o, db *d, int write, arena *a, sched_plan *out, err *e);
 const char *sched_action_name(int action);
+/* why.c: what a cell that is to train has other than the run that it had in the database before: settings, data, plugins, graphs. In words, or NULL
+ * where it never ran. */
+gantry_status sched_why(const cfg_experiment *x, abi_registry *reg, const sched_plan *p, db *d, uint32_t cell, arena *a, const char **why, err *e);
+typedef void sched_each_plugin(void *user, const char *slot, const abi_plugin *p);
+void sched_plugins_of(const cfg_run *r, abi_registry *reg, sched_each_plugin *fn, void *user);
 
 typedef struct sched_outcome { uint32_t done, diverged, pruned, failed, stopped, left; uint8_t interrupted; } sched_outcome;
 gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_options *o, db *d, sched_outcome *out, err *e);

@@ -26,8 +26,23 @@ static int out_of_memory(const verdict_in *in, const char *tail) {
 /* The sentence of the log that explains most: the crash handler's line, else the last one. */
 static const char *best_line(arena *a, const char *tail) {
   const char *at = strstr(tail, "gantry worker: ended by "), *last = strrchr(tail, '\n');
-  if (at) return arena_strn(a, at, strcspn(at, "\n"));
+  if (at) {
+    const char *trace = strstr(at, "; backtrace");
+    size_t n = strcspn(at, "\n");
+    return arena_strn(a, at, trace && trace < at + n ? (size_t)(trace - at) : n);
+  }
   return arena_str(a, last ? last + 1 : tail);
+}
+
+/* The crash handler's line says "in plugin NAME (path) while it built PLACE; backtrace:". */
+static void name_plugin(const char *tail, verdict *v, arena *a) {
+  static const char in[] = " in plugin ", built[] = " while it built ", end[] = "; backtrace";
+  const char *at = strstr(tail, in), *line_end = at ? at + strcspn(at, "\n") : NULL, *place = at ? strstr(at, built) : NULL;
+  if (!place || place > line_end) return;
+  v->end.plugin = arena_strn(a, at + sizeof in - 1, (size_t)(place - at) - (sizeof in - 1));
+  place += sizeof built - 1;
+  const char *stop = strstr(place, end);
+  v->end.place = arena_strn(a, place, (size_t)((stop && stop < line_end ? stop : line_end) - place));
 }
 
 static void by_signal(const verdict_in *in, verdict *v, const char *tail, arena *a) {
@@ -66,6 +81,7 @@ verdict verdict_of(const verdict_in *in, arena *a) {
     return v;
   }
   const char *tail = v.end.log_tail = log_tail(a, in->log, LOG_TAIL);
+  name_plugin(tail, &v, a);
   if (in->c->damaged) {
     v.end.error_class = "damaged records";
     v.end.error_text = "its records could not be read, so it was ended";

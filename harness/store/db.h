@@ -54,7 +54,8 @@ gantry_status db_probe_put(db *d, const char *key, const char *name, const char 
 /* ---- what happens ---- */
 gantry_status db_run_start(db *d, int64_t run_id, int64_t pid, int64_t total_steps, int again, err *e); /* again: one more attempt */
 gantry_status db_record(db *d, int64_t run_id, const rec *r, err *e);
-typedef struct db_end { const char *status, *error_class, *error_text, *log_tail, *eval_key; int code, signal; } db_end;
+/* plugin, place: which plugin was at work when the process broke, and on what; NULL where nobody knows. */
+typedef struct db_end { const char *status, *error_class, *error_text, *log_tail, *eval_key, *plugin, *place; int code, signal; } db_end;
 gantry_status db_run_end(db *d, int64_t run_id, const db_end *x, err *e);
 
 /* ---- other databases, and files ---- */

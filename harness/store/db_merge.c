@@ -24,9 +24,9 @@ static const char *const shared_rows[] = {
 
 /* What a run brings; %s are columns of the other file's run. Where the run is not fresh, its old rows go first. */
 static const char *const run_rows[] = {
-  "INSERT INTO main.run(uid,run_key,config_id,seed,attempt,status,dir,eval_key,host,created_ms,started_ms,ended_ms,heartbeat_ms,step,total_steps,resumed_from_step,exit_code,exit_signal,error_class,error_text,log_tail)"
+  "INSERT INTO main.run(uid,run_key,config_id,seed,attempt,status,dir,eval_key,host,created_ms,started_ms,ended_ms,heartbeat_ms,step,total_steps,resumed_from_step,exit_code,exit_signal,error_class,error_text,log_tail,error_plugin,error_place)"
   " SELECT s.uid, s.run_key, c.id, s.seed, s.attempt, CASE s.status WHEN 'running' THEN 'lost' ELSE s.status END,"
-  " CASE WHEN EXISTS(SELECT 1 FROM main.run u WHERE u.dir=s.dir) THEN s.dir||'~'||substr(s.run_key,1,6) ELSE s.dir END, s.eval_key, s.host, s.created_ms, s.started_ms, s.ended_ms, s.heartbeat_ms, s.step, s.total_steps, s.resumed_from_step, s.exit_code, s.exit_signal, s.error_class, s.error_text, s.log_tail"
+  " CASE WHEN EXISTS(SELECT 1 FROM main.run u WHERE u.dir=s.dir) THEN s.dir||'~'||substr(s.run_key,1,6) ELSE s.dir END, s.eval_key, s.host, s.created_ms, s.started_ms, s.ended_ms, s.heartbeat_ms, s.step, s.total_steps, s.resumed_from_step, s.exit_code, s.exit_signal, s.error_class, s.error_text, s.log_tail, s.error_plugin, s.error_place"
   " FROM temp.take t JOIN src.run s ON s.id=t.src JOIN src.config sc ON sc.id=s.config_id JOIN main.config c ON c.sha=sc.sha WHERE t.fresh ORDER BY s.id",
   "UPDATE temp.take SET dst=(SELECT id FROM main.run d WHERE d.run_key=temp.take.run_key) WHERE fresh",
   "DELETE FROM main.scalar WHERE run_id IN(SELECT dst FROM temp.take WHERE NOT fresh)",
@@ -37,9 +37,9 @@ static const char *const run_rows[] = {
   "DELETE FROM main.fact WHERE run_id IN(SELECT dst FROM temp.take WHERE NOT fresh)",
   "DELETE FROM main.run_plugin WHERE run_id IN(SELECT dst FROM temp.take WHERE NOT fresh)",
   "DELETE FROM main.event WHERE run_id IN(SELECT dst FROM temp.take WHERE NOT fresh)",
-  "UPDATE main.run SET (status,eval_key,host,started_ms,ended_ms,heartbeat_ms,step,total_steps,resumed_from_step,exit_code,exit_signal,error_class,error_text,log_tail,attempt)="
+  "UPDATE main.run SET (status,eval_key,host,started_ms,ended_ms,heartbeat_ms,step,total_steps,resumed_from_step,exit_code,exit_signal,error_class,error_text,log_tail,error_plugin,error_place,attempt)="
   "(SELECT CASE s.status WHEN 'running' THEN 'lost' ELSE s.status END,s.eval_key,s.host,s.started_ms,s.ended_ms,s.heartbeat_ms,s.step,s.total_steps,s.resumed_from_step,s.exit_code,s.exit_signal,s.error_class,s.error_text,"
-  "s.log_tail,max(s.attempt,main.run.attempt) FROM temp.take t JOIN src.run s ON s.id=t.src WHERE t.dst=main.run.id) WHERE id IN(SELECT dst FROM temp.take WHERE NOT fresh)",
+  "s.log_tail,s.error_plugin,s.error_place,max(s.attempt,main.run.attempt) FROM temp.take t JOIN src.run s ON s.id=t.src WHERE t.dst=main.run.id) WHERE id IN(SELECT dst FROM temp.take WHERE NOT fresh)",
   "INSERT INTO main.scalar SELECT t.dst,m.id,x.step,x.value,x.n_bad FROM temp.take t JOIN src.scalar x ON x.run_id=t.src JOIN src.metric sm ON sm.id=x.metric_id JOIN main.metric m ON m.name=sm.name ORDER BY 1,2,3",
   "INSERT INTO main.clock SELECT t.dst,x.step,x.images,x.d_updates,x.g_updates,x.train_ms,x.wall_ms FROM temp.take t JOIN src.clock x ON x.run_id=t.src ORDER BY 1,2",
   "INSERT INTO main.summary SELECT t.dst,m.id,x.n,x.n_bad,x.last,x.last_step,x.min,x.min_step,x.max,x.max_step FROM temp.take t JOIN src.summary x ON x.run_id=t.src JOIN src.metric sm ON sm.id=x.metric_id"

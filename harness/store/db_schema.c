@@ -99,7 +99,15 @@ static const char *const version_2[] = {
   " LEFT JOIN runs r ON r.grid=k.grid AND r.cell=k.cell AND r.seed=s.seed WHERE k.excluded IS NULL AND coalesce(r.status,'x') NOT IN('done','diverged','pruned');",
   NULL};
 
-static const char *const *const steps[] = {version_1, version_2};
+/* Where a failed run failed: the plugin that was at work, and the place in the step that it was building. */
+static const char *const version_3[] = {
+  "ALTER TABLE run ADD COLUMN error_plugin TEXT;",
+  "ALTER TABLE run ADD COLUMN error_place TEXT;",
+  "CREATE VIEW failures AS SELECT r.run,r.grid,r.cell,r.label,r.seed,r.status,r.step,r.error_class,x.exit_code,x.exit_signal,x.error_plugin plugin,x.error_place place,r.error_text,r.attempt,x.log_tail"
+  " FROM runs r JOIN run x ON x.id=r.run_id WHERE x.error_text IS NOT NULL;",
+  NULL};
+
+static const char *const *const steps[] = {version_1, version_2, version_3};
 
 const char *const *db_migration(uint32_t from) { return from < sizeof steps / sizeof *steps ? steps[from] : NULL; }
 uint32_t db_version(void) { return sizeof steps / sizeof *steps; }

@@ -131,7 +131,7 @@ gantry_status db_run_start(db *d, int64_t run, int64_t pid, int64_t total_steps,
   TRY(db_begin(d, e));
   TRY(db_do(d, NULL, e,
             "UPDATE run SET status='running', pid=?, start_time=?, boot_id=?, host=?, started_ms=?, heartbeat_ms=?5, ended_ms=NULL, exit_code=NULL, exit_signal=NULL, error_class=NULL, error_text=NULL,"
-            " log_tail=NULL, total_steps=coalesce(nullif(?,0),total_steps), attempt=attempt+? WHERE id=?",
+            " log_tail=NULL, error_plugin=NULL, error_place=NULL, total_steps=coalesce(nullif(?,0),total_steps), attempt=attempt+? WHERE id=?",
             "iittiiii", pid, proc_start_time((pid_t)pid), proc_boot_id(boot), host, proc_now_ms(), total_steps, (int64_t)(again != 0), run));
   return db_commit(d, e); /* at once: this is what tells the next gantry that the run lives */
 }
@@ -157,8 +157,8 @@ gantry_status db_forget_run(db *d, int64_t run, err *e) {
 gantry_status db_run_end(db *d, int64_t run, const db_end *x, err *e) {
   TRY(db_begin(d, e));
   TRY(db_do(d, NULL, e,
-            "UPDATE run SET status=?, ended_ms=?, pid=NULL, exit_code=?, exit_signal=nullif(?,0), error_class=?, error_text=?, log_tail=?, eval_key=coalesce(?,eval_key) WHERE id=?", "tiiitttti", x->status,
-            proc_now_ms(), (int64_t)x->code, (int64_t)x->signal, x->error_class, x->error_text, x->log_tail, x->eval_key, run));
+            "UPDATE run SET status=?, ended_ms=?, pid=NULL, exit_code=?, exit_signal=nullif(?,0), error_class=?, error_text=?, log_tail=?, error_plugin=?, error_place=?, eval_key=coalesce(?,eval_key) WHERE id=?", "tiiitttttti", x->status,
+            proc_now_ms(), (int64_t)x->code, (int64_t)x->signal, x->error_class, x->error_text, x->log_tail, x->plugin, x->place, x->eval_key, run));
   if (x->error_text) TRY(db_do(d, NULL, e, "INSERT INTO event(run_id,step,wall_ms,level,code,text) SELECT ?1,step,?2,?3,?4,?5 FROM run WHERE id=?1", "iittt", run, proc_now_ms(),
                                !strcmp(x->status, "diverged") ? "warn" : "error", x->error_class ? x->error_class : "FAILED", x->error_text));
   return db_commit(d, e);

@@ -354,6 +354,10 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
       log_line(LOG_WARN, "%s", warnings.p);
     }
     facts(&l);
+    if (!l.step && r->warm_text) {
+      event(&l, r->warm_partial ? 2 : 0, "warm_start", r->warm_text);
+      log_line(LOG_INFO, "train.init_from: %s", r->warm_text);
+    }
     if (l.step) st = announce_loaded(&l, e);
     if (!st) st = train(&l, outcome, e);
   }

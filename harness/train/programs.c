@@ -99,6 +99,7 @@ gantry_status train_start(train_run *r, err *e) {
   abi_builder_free(b);
   if (!init) return e->code;
   TRY(exec_run(r->session, &init, 1, e));
+  if (r->warm) TRY(train_warm_load(r, e));
   for (uint32_t k = 0; k < r->programs.n; k++) {
     train_program *p = &r->programs.p[k];
     if (!(p->exe = exec_compile(r->session, p->g, p->name, e))) return e->code;

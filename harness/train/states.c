@@ -1,10 +1,8 @@
 /* states.c - a run's states to and from checkpoints. What is saved are the states that training declared, in that order: a checkpoint's
  * bytes follow from the run and the step alone, whatever was sampled or evaluated on the way. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/files.h"
 #include "store/checkpoint.h"
 #include "train/train.h"
 
@@ -12,7 +10,7 @@ gantry_status train_save(train_run *r, const char *dir, int64_t step, const doub
   uint32_t n = r->n_states;
   st_tensor *t = mem_alloc(sizeof *t * (n + 1));
   arena *mem = arena_new();
-  char key[65], step_text[32], best_text[40];
+  char key[65], step_text[32];
   gantry_status st = GANTRY_OK;
   *bytes = 0;
   for (uint32_t k = 0; k < n && !st; k++) {
@@ -25,28 +23,17 @@ gantry_status train_save(train_run *r, const char *dir, int64_t step, const doub
   }
   train_key(r, key);
   snprintf(step_text, sizeof step_text, "%lld", (long long)step);
-  snprintf(best_text, sizeof best_text, "%.17g", best ? *best : 0);
-  st_meta meta[] = {{"step", step_text}, {"train_key", key}, {"value", best_text}};
-  if (!st) st = ckpt_save(dir, step, t, n, meta, best ? 3 : 2, r->cfg->checkpoint_keep, best != NULL, a, path, sha, e);
+  st_meta meta[] = {{"step", step_text}, {"train_key", key}};
+  if (!st) st = ckpt_save(dir, step, t, n, meta, 2, r->cfg->checkpoint_keep, best, a, path, sha, e);
   arena_free(mem);
   free(t);
   return st ? err_wrap(e, "checkpoint") : GANTRY_OK;
 }
 
 double train_best(const train_run *r, const char *dir) {
-  arena *a = arena_new();
-  st_file f;
-  err ignored = {0};
   char key[65];
-  double v = NAN;
   train_key(r, key);
-  if (!st_read(path_join(a, dir, "checkpoints/best.safetensors"), &f, &ignored)) {
-    const char *saved = st_meta_get(&f, "train_key"), *value = st_meta_get(&f, "value");
-    if (saved && value && !strcmp(saved, key)) v = strtod(value, NULL);
-    st_free(&f);
-  }
-  arena_free(a);
-  return v;
+  return ckpt_best(dir, key);
 }
 
 /* Only a checkpoint of this very run is loaded: same key, every state there with its shape. */

@@ -45,6 +45,10 @@ struct train_run {
   uint32_t most_programs;    /* of one step */
   uint32_t n_states;         /* states that training declared: what a checkpoint holds */
   uint8_t trace;             /* adds every draw, input, loss and gradient as outputs of the programs */
+  struct warm_file *warm;     /* weights that the networks start from (train.init_from), or NULL */
+  char warm_sha[65];         /* of that file */
+  const char *warm_text;     /* how much of it fits */
+  uint8_t warm_partial;      /* some tensors of the networks are not in it, or in another shape */
   void *method_state;        /* arena-owned */
 };
 
@@ -53,7 +57,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
 void train_close(train_run *r);
 /* Opens the backend, compiles every program, runs the init program. */
 gantry_status train_start(train_run *r, err *e);
-/* sha256 of what can change the weights: train_json, seed, data content, graph hashes. */
+/* sha256 of what can change the weights: train_json, seed, data content, given weights, graph hashes. */
 void train_key(const train_run *r, char hex[65]);
 /* Runs steps first .. first+n-1. */
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
@@ -73,12 +77,17 @@ gantry_status train_log_read(train_run *r, const train_program *p, double *mean,
 ir_id train_schedule(void *run, abi_builder *b, const char *leaf);
 
 /* states.c: checkpoints */
-/* best: NULL, or the value that makes this the best checkpoint so far; it is written into the file and kept as best.safetensors too. */
+/* best: NULL, or the value that makes this the best checkpoint so far; it is written beside the file, which is kept as best.safetensors too. */
 gantry_status train_save(train_run *r, const char *dir, int64_t step, const double *best, arena *a, const char **path, char sha[65], int64_t *bytes, err *e);
 /* The value of best.safetensors if it is this run's, else NaN. */
 double train_best(const train_run *r, const char *dir);
 /* *step = -1 if there is no checkpoint. */
 gantry_status train_load(train_run *r, const char *dir, int64_t *step, buf *warnings, err *e);
+
+/* warm.c: train.init_from. Open reads and hashes the file and refuses one of which nothing fits; load puts its tensors over the fresh weights of both networks. */
+gantry_status train_warm_open(train_run *r, err *e);
+gantry_status train_warm_load(train_run *r, err *e);
+void train_warm_close(train_run *r);
 
 /* loop.c */
 typedef struct train_loop_options { const char *dir, *cache; rec_writer *rec; uint32_t run; uint8_t smoke; volatile int *stop; int64_t stop_after; } train_loop_options;

@@ -93,11 +93,14 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->world->draw_labels = draw_labels;
   r->world->reference = reference;
   r->world->user = r;
+  r->world->seeds[ABI_SEED_INIT] = cfg->init_seed;
+  r->world->seeds[ABI_SEED_DATA] = cfg->data_seed;
+  r->world->seeds[ABI_SEED_NOISE] = cfg->noise_seed;
   if (strcmp(cfg->precision, "f32")) {
     err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": no backend of this gantry trains in it yet; leave it out, or say \"f32\"", cfg->precision);
     goto failed;
   }
-  if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, cfg->split, cfg->limit, cfg->range, &r->data, e) ||
+  if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, cfg->split, cfg->limit, cfg->limit_seed, cfg->range, &r->data, e) ||
       data_arrays(r->data, r->world, e))
     goto failed;
   r->total_steps = cfg_total_steps(cfg, r->data->count);
@@ -109,6 +112,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   if (networks(r, e)) goto failed;
   if (regularizers(r, e) || r->method->build(r, e)) goto failed;
   r->n_states = r->world->states.n;
+  if (cfg->init_from && train_warm_open(r, e)) goto failed;
   return GANTRY_OK;
 failed:
   *out = NULL;
@@ -123,6 +127,7 @@ void train_close(train_run *r) {
   exec_close(r->session);
   abi_world_free(r->world);
   data_close(r->data);
+  train_warm_close(r);
   arena_free(r->mem);
   free(r);
 }
@@ -132,6 +137,7 @@ void train_key(const train_run *r, char hex[65]) {
   sha_put(h, r->cfg->train_json, strlen(r->cfg->train_json) + 1);
   sha_put(h, r->data->sha256, 64);
   sha_put(h, &r->seed, sizeof r->seed);
+  if (r->warm) sha_put(h, r->warm_sha, 64);
   for (uint32_t k = 0; k < r->programs.n; k++) {
     sha_put(h, r->programs.p[k].name, strlen(r->programs.p[k].name) + 1);
     sha_put(h, &r->programs.p[k].hash, sizeof r->programs.p[k].hash);

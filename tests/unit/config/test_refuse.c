@@ -55,6 +55,9 @@ static void test_refuse__settings(void) {
   base_refused(", \"modes\": 2.5", "", "", "2:42", "whole number");
   base_refused(", \"modes\": \"8\"", "", "", "2:42", "must be a number");
   base_refused(", \"range\": [1, -1]", "", "", "2:42", "low < high");
+  base_refused(", \"limit_seed\": 3", "", "", "2:33", "set data.limit too");
+  base_refused("", ", \"init_from\": \"none.safetensors\"", "", "4:52", "there is no file");
+  base_refused("", ", \"init_seed\": -1", "", "4:52", "train.init_seed must be in [0, ");
   base_refused("", ", \"batsh\": 3", "", "4:39", "unknown key \"batsh\" in train (did you mean \"batch\"?)");
   base_refused("", ", \"batch\": 0", "", "4:48", "train.batch must be in [1, ");
   base_refused("", ", \"precision\": \"f23\"", "", "4:52", "did you mean \"f32\"?");

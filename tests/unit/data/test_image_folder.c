@@ -85,7 +85,7 @@ static int open_set(opened *o, place *p, const char *split, const char *more) {
   if (!plugin || abi_open(plugin, &o->e)) return 0;
   const double range[2] = {-1, 1};
   o->el = (abi_element){.plugin = plugin->live, .values = o->x->cells[0].run->data.values, .path = "data", .id = "data"};
-  return !data_open(&o->el, split, 0, range, &o->d, &o->e);
+  return !data_open(&o->el, split, 0, -1, range, &o->d, &o->e);
 }
 static void close_set(opened *o) {
   data_close(o->d);

@@ -12,7 +12,7 @@ static void save(const char *dir, int64_t step, int64_t keep, int best) {
   const char *path;
   char sha[65];
   st_tensor t = {.name = "w", .dtype = GANTRY_I64, .bytes = 8, .data = &step};
-  T_CHECK(ckpt_save(dir, step, &t, 1, &(st_meta){"k", "v"}, 1, keep, best, a, &path, sha, &e) == 0);
+  T_CHECK(ckpt_save(dir, step, &t, 1, &(st_meta){"k", "v"}, 1, keep, best ? &(double){7.25} : NULL, a, &path, sha, &e) == 0);
   T_STR(e.msg, "");
   T_HAS(path, "checkpoints/step-0");
   arena_free(a);
@@ -83,10 +83,12 @@ static void test_checkpoint__an_interrupted_best_is_made_good(void) {
   st_tensor t = {.name = "w", .dtype = GANTRY_F32, .rank = 1, .dims = {2}, .bytes = 8, .data = x};
   const char *best = path_join(a, dir, "checkpoints/best.safetensors");
   for (int64_t step = 1; step <= 2; step++) {
-    st_meta meta[] = {{"value", step == 1 ? "2" : "1"}};
     x[0] = (float)step;
-    T_CHECK(ckpt_save(dir, step, &t, 1, meta, 1, 0, step == 1, a, NULL, sha, &e) == 0);
+    T_CHECK(ckpt_save(dir, step, &t, 1, &(st_meta){"train_key", "k"}, 1, 0, step == 1 ? &(double){2.125} : NULL, a, NULL, sha, &e) == 0);
   }
+  T_CHECK(ckpt_best(dir, "k") == 2.125 && isnan(ckpt_best(dir, "another run")));
+  const char *marked = arena_fmt(a, "%s  step-000000002.safetensors\n# best so far: 0.1\n", sha); /* as after the checkpoint itself was written */
+  T_CHECK(file_write(path_join(a, dir, "checkpoints/step-000000002.safetensors.sha256"), marked, strlen(marked), &e) == 0);
   st_file f;
   int64_t step;
   buf w = {0};
@@ -101,7 +103,15 @@ static void test_checkpoint__an_interrupted_best_is_made_good(void) {
     T_CHECK(file_read(arena_fmt(a, "%s.sha256", best), &b, 200, &e) == 0);
     T_HAS(b.p, sha);
     buf_free(&b);
+    T_CHECK(ckpt_best(dir, "k") == 0.1);
   }
+  /* the same step as no best: other notes beside it, the same bytes */
+  char again[65];
+  T_CHECK(ckpt_save(dir, 2, &t, 1, &(st_meta){"train_key", "k"}, 1, 0, NULL, a, NULL, again, &e) == 0);
+  T_STR(again, sha);
+  T_CHECK(chdir(path_join(a, dir, "checkpoints")) == 0);
+  T_CHECK(system("sha256sum --quiet --strict -c *.sha256") == 0); /* the files remain what people can check */
+  T_CHECK(chdir("/") == 0);
   buf_free(&w);
   arena_free(a);
   snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
