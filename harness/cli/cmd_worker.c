@@ -100,7 +100,7 @@ int cmd_worker(int argc, char **argv) {
     [PLUGIN] = {.name = "--plugin", .value = "FILE", .help = "a plugin file", .type = FLAG_LIST},
     [PLUGIN_PATH] = {.name = "--plugin-path", .value = "DIR", .help = "a root of plugin folders", .type = FLAG_LIST},
     [CACHE] = {.name = "--cache", .value = "DIR", .help = "where what metrics keep of real images is shared between runs", .type = FLAG_TEXT},
-    [DEVICE] = {.name = "--device", .value = "NAME", .help = "backend (default cpu)", .type = FLAG_TEXT},
+    [DEVICE] = {.name = "--device", .value = "NAME", .help = "backend: cpu, cuda, cuda:1, auto (default cpu)", .type = FLAG_TEXT},
     [STOP_AFTER] = {.name = "--stop-after", .value = "N", .help = "checkpoint and stop at this step", .type = FLAG_INT}};
   const char *words[2];
   uint32_t n_words;
@@ -125,6 +125,7 @@ int cmd_worker(int argc, char **argv) {
   if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
     train_loop_options o = {.dir = f[DIR].text, .cache = f[CACHE].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
     if (f[DEVICE].on) r->device = f[DEVICE].text;
+    r->folder = f[DIR].text;
     if (f[PROBE].on) probe(r, w, &e);
     else {
       beat(w, "compiling");
