@@ -149,7 +149,7 @@ static int newest_arch(const library *l) {
 }
 
 /* NVRTC knows the machine code of GPUs that are not newer than itself; for the others PTX, which the driver finishes. */
-static int options(const library *l, int arch, char target[48], const char *list[8]) {
+static int options(const library *l, int arch, char target[48], const char *list[10]) {
   int newest = newest_arch(l), n = 0, ptx = newest && arch > newest;
   snprintf(target, 48, "--gpu-architecture=%s_%d", ptx ? "compute" : "sm", ptx ? newest : arch);
   list[n++] = target;
@@ -158,13 +158,14 @@ static int options(const library *l, int arch, char target[48], const char *list
   list[n++] = "--ftz=false";
   list[n++] = "--prec-div=true";
   list[n++] = "--prec-sqrt=true";
+  list[n++] = "--disable-warnings"; /* of functions in the text in front that nobody calls */
   if (l->nvrtc_major > 12 || (l->nvrtc_major == 12 && l->nvrtc_minor >= 4)) list[n++] = "--minimal";
   return ptx ? -n : n;
 }
 
 int cubins_compile(const library *l, const char *source, int arch, void **image, size_t *bytes, char **why) {
   char target[48];
-  const char *list[8];
+  const char *list[10];
   nvrtcProgram p = NULL;
   int n = options(l, arch, target, list), ptx = n < 0, ok = 0;
   *image = *why = NULL;
@@ -196,7 +197,7 @@ int cubins_compile(const library *l, const char *source, int arch, void **image,
 
 int cubins_get(const library *l, const char *source, int arch, void **image, size_t *bytes, char **why) {
   char where[PATH_MAX], path[PATH_MAX + 80], hex[65], target[48];
-  const char *list[8];
+  const char *list[10];
   int n = options(l, arch, target, list), cached = folder(where);
   *why = NULL;
   if (cached) {
