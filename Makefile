@@ -135,6 +135,12 @@ $(B)/tests/%: tests/unit/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)
 	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+# Tests of the CUDA backend also call its parts: compiling for real GPUs and describing convolutions need none.
+CUDA_PARTS := $(filter-out %/backend.o,$(CUDA_SRC:%.c=$(B)/%.o))
+$(B)/tests/backends_cuda/%: tests/unit/backends_cuda/%.c tests/unit/t.h $(HOST_LIB) $(CUDA_PARTS)
+	@mkdir -p $(@D)
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -Iplugins/backends/cuda -isystem $(CUDA_INC) -rdynamic -o $@ $< $(CUDA_PARTS) $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 $(B)/bench/%: tests/bench/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)

@@ -18,6 +18,7 @@ typedef struct lib_conv { uint32_t op, dtype, spatial, aligned; /* bytes that di
 lib_conv lib_conv_of(const gantry_lib *l);
 typedef struct lib_product { uint32_t dtype; int64_t batch, m, n, k; int ta, tb; } lib_product;
 lib_product lib_product_of(const gantry_lib *l);
+gpu_product *gpu_product_described(const gpu *self, const lib_product *q); /* matmul.c: cuBLASLt's descriptors alone, which need no GPU; NULL: it refuses */
 
 /* One launch of a fixed kernel: text gets its constants, lines follow. at: in 0, in 1 (if there is one), out, scratch (if there is). */
 void lib_number(cuda_text *t, const char *name, int64_t v);

@@ -55,13 +55,20 @@ void gpu_product_free(const gpu *g, gpu_product *v) {
   free(v);
 }
 
+gpu_product *gpu_product_described(const gpu *g, const lib_product *q) {
+  gpu_product *v = calloc(1, sizeof *v);
+  if (v && describe(g->lib, q, g->precision == GPU_TF32, v)) return v;
+  gpu_product_free(g, v);
+  return NULL;
+}
+
 gantry_status gpu_product_of(gantry_ctx *ctx, gpu *g, const gantry_lib *l, gpu_product **out) {
   lib_product q = lib_product_of(l);
   *out = NULL;
   if (!g->cublas || q.batch > INT32_MAX || !(q.m && q.n && q.k && q.batch)) return GANTRY_OK;
-  gpu_product *v = calloc(1, sizeof *v);
-  if (!v) return gpu_say(ctx, GANTRY_E_NOMEM, "out of memory");
-  if (describe(g->lib, &q, g->precision == GPU_TF32, v) && choose(g, v)) *out = v;
+  gpu_product *v = gpu_product_described(g, &q);
+  (void)ctx;
+  if (v && choose(g, v)) *out = v;
   else gpu_product_free(g, v);
   return GANTRY_OK;
 }

@@ -3,6 +3,7 @@
 #include <gantry/backend.h>
 
 #include "double.h"
+#include "sources.h"
 
 enum { LENGTHS = 2, MOST = 700 };
 static const int64_t lengths[LENGTHS] = {1024, 1003};
@@ -148,4 +149,6 @@ static void test_cuda_elementwise__bits_are_those_of_the_cpu(void) {
     free(gpu[k]);
   }
 }
-T_MAIN(T(test_cuda_elementwise__bits_are_those_of_the_cpu))
+static void cuda_test_elementwise__keeps_its_sources(void) { sources_keep(); }
+static void cuda_test_elementwise__templates_compile_for_a_gpu(void) { sources_check("elementwise operations"); }
+T_MAIN(T(cuda_test_elementwise__keeps_its_sources), T(test_cuda_elementwise__bits_are_those_of_the_cpu), T(cuda_test_elementwise__templates_compile_for_a_gpu))

@@ -1,6 +1,7 @@
 /* test_graphs.c - random graphs on the CUDA backend, its kernels compiled as C, against the reference interpreter: every template of the emitter
  * and every fixed kernel, in sizes that leave remainders. Large graphs, since a compiler starts once per program. */
 #include "double.h"
+#include "sources.h"
 
 static void sweep(uint32_t dtype, uint32_t families, uint32_t nodes, uint64_t first, uint64_t last, double tol, int special) {
   err e = {0};
@@ -30,4 +31,6 @@ static void test_cuda_graphs__everything_f32(void) { sweep(GANTRY_F32, CHECK_ALL
 static void test_cuda_graphs__reductions_f32(void) { sweep(GANTRY_F32, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE, 300, 21, 23, 2e-4, 0); }
 static void test_cuda_graphs__integers(void) { sweep(GANTRY_F64, CHECK_INTEGER | CHECK_INDEX | CHECK_RANDOM | CHECK_MOVE, 300, 31, 33, 1e-9, 0); }
 static void test_cuda_graphs__exact_with_special_values(void) { sweep(GANTRY_F64, CHECK_MAP | CHECK_MOVE | CHECK_INTEGER | CHECK_EXACT, 300, 41, 43, 0, 1); }
-T_MAIN(T(test_cuda_graphs__everything_f64), T(test_cuda_graphs__everything_f32), T(test_cuda_graphs__reductions_f32), T(test_cuda_graphs__integers), T(test_cuda_graphs__exact_with_special_values))
+static void cuda_test_graphs__keeps_its_sources(void) { sources_keep(); }
+static void cuda_test_graphs__templates_compile_for_a_gpu(void) { sources_check("random graphs"); }
+T_MAIN(T(cuda_test_graphs__keeps_its_sources), T(test_cuda_graphs__everything_f64), T(test_cuda_graphs__everything_f32), T(test_cuda_graphs__reductions_f32), T(test_cuda_graphs__integers), T(test_cuda_graphs__exact_with_special_values), T(cuda_test_graphs__templates_compile_for_a_gpu))

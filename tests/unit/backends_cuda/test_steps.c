@@ -2,6 +2,7 @@
  * (backends/step_cases.h), gathered into a few graphs since a compiler starts once per program. */
 #include "backends/step_cases.h"
 #include "double.h"
+#include "sources.h"
 
 enum { TOGETHER = 400 };
 typedef struct waiting { double tolerance; char what[300]; } waiting;
@@ -109,6 +110,8 @@ static void cuda_test_steps__contractions_by_kernels(void) {
   compare("kernels");
   unsetenv("GANTRY_CUDA_LIBRARIES");
 }
-T_MAIN(T(cuda_test_steps__convolutions_by_cudnn), T(cuda_test_steps__contractions_by_kernels), T(cuda_test_steps__matrix_products), T(cuda_test_steps__gather), T(cuda_test_steps__scatter_add),
+static void cuda_test_steps__keeps_its_sources(void) { sources_keep(); }
+static void cuda_test_steps__templates_compile_for_a_gpu(void) { sources_check("library steps"); }
+T_MAIN(T(cuda_test_steps__keeps_its_sources), T(cuda_test_steps__convolutions_by_cudnn), T(cuda_test_steps__contractions_by_kernels), T(cuda_test_steps__matrix_products), T(cuda_test_steps__gather), T(cuda_test_steps__scatter_add),
        T(cuda_test_steps__argmax), T(cuda_test_steps__topk_and_sort), T(cuda_test_steps__argmax_of_windows), T(cuda_test_steps__fir), T(cuda_test_steps__grids),
-       T(cuda_test_steps__random_bits), T(cuda_test_steps__linear_algebra))
+       T(cuda_test_steps__random_bits), T(cuda_test_steps__linear_algebra), T(cuda_test_steps__templates_compile_for_a_gpu))
