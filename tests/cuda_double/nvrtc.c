@@ -64,8 +64,9 @@ EXPORT nvrtcResult nvrtcCompileProgram(nvrtcProgram p, int n, const char *const 
   if (!mkdtemp(folder)) return NVRTC_ERROR_OUT_OF_MEMORY;
   snprintf(path, sizeof path, "%s/gantry.c", folder);
   FILE *f = fopen(path, "w");
+  const char *fault = getenv("GANTRY_DOUBLE_BREAK");
   if (!f || fputs(p->source, f) < 0 || fclose(f)) return NVRTC_ERROR_OUT_OF_MEMORY;
-  snprintf(command, sizeof command, "cd %s && cc -std=gnu11 -O1 -ffp-contract=off -fno-math-errno -fno-strict-aliasing -w -fPIC -shared -fvisibility=hidden -o out.so gantry.c -lm >log 2>&1", folder);
+  snprintf(command, sizeof command, "cd %s && cc -std=gnu11 -O1 -ffp-contract=off -fno-math-errno -fno-strict-aliasing -w -fPIC -shared -fvisibility=hidden %s -o out.so gantry.c -lm >log 2>&1", folder, fault ? fault : "");
   int rc = system(command);
   size_t bytes;
   snprintf(path, sizeof path, "%s/log", folder);

@@ -142,7 +142,11 @@ static void open_all(void) {
   }
   if (!take_driver(l, so, path)) return;
   l->has_driver = 1;
-  if (l->cuDriverGetVersion(&l->driver_version)) l->driver_version = 0;
+  if (l->cuDriverGetVersion(&l->driver_version)) {
+    l->driver_version = 0;
+    snprintf(l->why, sizeof l->why, "libcuda.so.1 is not a driver (a stub of the toolkit perhaps): the driver's own must come first in the loader's path");
+    return;
+  }
   if (l->driver_version < 12000) {
     snprintf(l->why, sizeof l->why, "the NVIDIA driver knows CUDA %d.%d; 12.0 is needed: install driver 525 or newer", l->driver_version / 1000, l->driver_version % 1000 / 10);
     return;

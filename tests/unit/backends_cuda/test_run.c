@@ -192,6 +192,16 @@ static void test_cuda_run__a_lost_device_is_told(void) {
   fails(RING, "cuda", "GANTRY_DOUBLE_LOSE", "100", 1, SAYS("the GPU was lost", "CUDA_ERROR_LAUNCH_FAILED", "continues from its last checkpoint"));
   fails(RING, "cuda", "GANTRY_DOUBLE_LOSE", "900", 20, SAYS("the GPU was lost"));
 }
+static void test_cuda_run__a_kernel_that_does_not_compile_is_shown(void) {
+  char cache[] = "/tmp/gantry-broken-XXXXXX", *old = getenv("GANTRY_CACHE") ? strdup(getenv("GANTRY_CACHE")) : NULL;
+  T_CHECK(mkdtemp(cache) != NULL);
+  setenv("GANTRY_CACHE", cache, 1);
+  fails(RING, "cuda", "GANTRY_DOUBLE_BREAK", "-Dk_moments=", 0, SAYS("a kernel does not compile: gantry.c:", "> ", "k_moments m;"));
+  if (old) setenv("GANTRY_CACHE", old, 1);
+  else unsetenv("GANTRY_CACHE");
+  rmdir(cache);
+  free(old);
+}
 static void test_cuda_run__no_device_no_number(void) {
   fails(RING, "cuda:7", NULL, NULL, 0, SAYS("there is no GPU 7: this machine has 1, counted from 0"));
   fails(RING, "cuda:x", NULL, NULL, 0, SAYS("--device cuda:x", "cuda:1"));
@@ -205,5 +215,5 @@ static void test_cuda_run__precisions(void) {
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
 T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__twice_the_same_bits),
-       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))
