@@ -108,7 +108,8 @@ EXPORT cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
       const bag *config = other(b, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG), *engine = config ? other(config, CUDNN_ATTR_ENGINECFG_ENGINE) : NULL;
       bag *graph = engine ? other(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH) : NULL;
       int64_t index = engine_of(b), workspace = index == 3 ? 4096 : 0;
-      if (!graph || (index != 1 && index != 2 && index != 3)) return CUDNN_STATUS_NOT_SUPPORTED;
+      if (!graph || (index != 1 && index != 2 && index != 3 && index != 7)) return CUDNN_STATUS_NOT_SUPPORTED;
+      double_log("engine", index);
       add(b, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1, &workspace, 8);
       add(b, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 1, &graph, sizeof graph);
       return CUDNN_STATUS_SUCCESS;

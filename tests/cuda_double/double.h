@@ -8,7 +8,7 @@
  *
  * Faults, by environment: GANTRY_DOUBLE_MEMORY=bytes of the device; GANTRY_DOUBLE_LOSE=n: the device is lost at the n-th kernel or library call;
  * GANTRY_DOUBLE_DEVICES=n; GANTRY_DOUBLE_VERSION=12040 of the driver; GANTRY_DOUBLE_BREAK=-Dname=1,
- * an option for cc that breaks what kernels are compiled from. GANTRY_DOUBLE_LOG=file: a line per graph captured, graph replayed and upload.
+ * an option for cc that breaks what kernels are compiled from. GANTRY_DOUBLE_LOG=file: a line per graph captured, graph replayed, upload and plan of cuDNN.
  * GANTRY_DOUBLE_SOURCES=folder: every program that NVRTC was given, a file each. */
 #ifndef CUDA_DOUBLE_H
 #define CUDA_DOUBLE_H

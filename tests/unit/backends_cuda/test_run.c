@@ -165,6 +165,30 @@ static void test_cuda_run__engines_are_frozen_in_the_folder(void) {
   buf_free(&again);
 }
 
+/* Of the engines suggested first, one is not deterministic and one rounds its operands. */
+static void test_cuda_run__engines_that_are_refused(void) {
+  char tf32[1200];
+  test_run t;
+  int fd, there = test_run_open(&t, DCGAN, 1, 0, 0);
+  test_run_close(&t);
+  if (!there) T_SKIP("no Fashion-MNIST on this machine");
+  snprintf(tf32, sizeof tf32, "%.*s\"precision\": \"tf32\", %s", (int)(strstr(DCGAN, "\"batch\"") - DCGAN), DCGAN, strstr(DCGAN, "\"batch\""));
+  strcpy(log_path + strlen(log_path) - 6, "XXXXXX");
+  fd = mkstemp(log_path);
+  if (fd >= 0) close(fd);
+  setenv("GANTRY_DOUBLE_LOG", log_path, 1);
+  for (int k = 0; k < 2; k++) {
+    clear_log();
+    T_CHECK(open_on(&t, k ? tf32 : DCGAN, "cuda", NULL, 0));
+    test_run_close(&t);
+    T_CHECK(lines_of("engine 7") == 0);
+    T_CHECK((lines_of("engine 2") > 0) == k);
+    T_CHECK((lines_of("engine 3") > 0) == !k);
+  }
+  unsetenv("GANTRY_DOUBLE_LOG");
+  unlink(log_path);
+}
+
 /* ---- what goes wrong ------------------------------------------------------------------------------------------------------------- */
 static void fails(const char *base, const char *where, const char *name, const char *value, int steps, const char *const *says) {
   test_run t;
@@ -215,5 +239,5 @@ static void test_cuda_run__precisions(void) {
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
 T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__twice_the_same_bits),
-       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))
