@@ -5,6 +5,7 @@
 APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev liblzma-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
+CHECK_PACKAGES := valgrind python3-jsonschema
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
 CC      ?= cc
@@ -58,7 +59,7 @@ CUDA_DOUBLE := $(if $(CUDA_SRC),$(B)/tests/cuda_double.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(CUDA_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
+.PHONY: all gantry deps pairs test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -167,6 +168,11 @@ test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
 
+# The table of all pairs of techniques, sdk/docs/pairs.md, as the host answers now; a test says when it is not current.
+pairs: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/tests/train/test_pairs
+	@GANTRY_WRITE_PAIRS=1 GANTRY_ROOT=$(CURDIR) GANTRY_BUILD=$(CURDIR)/$(B) $(B)/tests/train/test_pairs
+
 # A real ablation on Fashion-MNIST; QUICK=1: a minute's worth of it.
 demo: all
 	@experiments/demo.sh $(QUICK)
@@ -184,12 +190,16 @@ proof-chaos: all
 proof-outcome: all
 	@tests/peers/outcome.sh
 
+# The next seed of a ready experiment, and its table: make proof-ring8, proof-ladder, proof-grid25, proof-seven_losses_swapped, proof-seven_losses_companions
+proof-%: all
+	@experiments/proof.sh $*
+
 parity: all
 	@tests/peers/run.sh $(SEED)
 
 # Sanitizers, valgrind and the rules on sources; what is left out is printed with its reason.
 check: deps
-	@tests/deps.sh valgrind
+	@tests/deps.sh $(CHECK_PACKAGES)
 	@tests/deps.sh $(FUZZ_PACKAGES) || true # absent: the fuzzers are skipped with a reason
 	@tests/check.sh
 
@@ -219,12 +229,21 @@ bench-store: deps
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-LIB     := $(DESTDIR)$(PREFIX)/lib/gantry/plugins
+# Everything finds the rest by where it lies itself, so a prefix may be moved.
+TO      := $(DESTDIR)$(PREFIX)
 install: all
-	install -D -m 755 $(B)/gantry $(DESTDIR)$(PREFIX)/bin/gantry
-	@for so in $(PLUGINS:$(B)/plugins/%=%); do install -D -m 644 $(B)/plugins/$$so $(LIB)/$$so || exit 1; done
-	@cd sdk/include && find gantry -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/include/{} \;
-	install -D -m 644 sdk/plugin.mk $(DESTDIR)$(PREFIX)/share/gantry/plugin.mk
+	install -D -m 755 $(B)/gantry $(TO)/bin/gantry
+	@for so in $(PLUGINS:$(B)/plugins/%=%); do install -D -m 644 $(B)/plugins/$$so $(TO)/lib/gantry/plugins/$$so || exit 1; done
+	@cd sdk/include && find gantry -type f -exec install -D -m 644 {} $(TO)/include/{} \;
+	install -D -m 644 sdk/gantry.pc $(TO)/lib/pkgconfig/gantry.pc
+	install -D -m 644 -t $(TO)/share/gantry sdk/plugin.mk
+	install -D -m 644 -t $(TO)/share/gantry/templates sdk/templates/*
+	@for d in $(wildcard sdk/docs sdk/examples); do (cd sdk && find $${d#sdk/} -type f -exec install -D -m 644 {} $(TO)/share/doc/gantry/{} \;) || exit 1; done
+	install -D -m 644 -t $(TO)/share/doc/gantry/experiments experiments/*.json
+	@mkdir -p $(TO)/share/man/man1 && sdk/man.sh $(B)/gantry | gzip -9n >$(TO)/share/man/man1/gantry.1.gz
+	install -D -m 644 sdk/completion/gantry.bash $(TO)/share/bash-completion/completions/gantry
+	install -D -m 644 sdk/completion/_gantry $(TO)/share/zsh/site-functions/_gantry
+	install -D -m 644 sdk/completion/gantry.fish $(TO)/share/fish/vendor_completions.d/gantry.fish
 
 VERSION := $(shell git describe --tags --always 2>/dev/null || echo 0)
 dist:

@@ -35,7 +35,16 @@ if command -v valgrind >/dev/null; then part "unit tests with valgrind" under_va
 else skip valgrind "valgrind is not installed"; fi
 skip valgrind "all but $valgrind_tests: they take minutes there, and the sanitizers run them"
 
+combinations() {
+  GANTRY_COMBINATIONS=300 timeout 1200 build/release/tests/train/test_combinations >"$R/combinations"
+  grep '^#' "$R/combinations" | sed 's/^# refused: /refused: /' | sort | uniq -c >&2
+  grep '^not ok' "$R/combinations"
+  echo "$(grep -c '^ok' "$R/combinations") passed, $(($(grep -c '^ok' "$R/combinations") ? 0 : 1)) failed, 0 skipped"
+}
+part "300 random combinations of techniques train and resume" combinations
+
 part "fuzzing: any bytes as experiment, plugin, checkpoint, records, idx files, images" tests/fuzz/fuzz.sh 8
+part "an installed prefix, moved, and a plugin of every kind made with it" tests/prefix/prefix.sh
 part "chaos: a grid killed at every named place and at random" tests/chaos/chaos.sh 15 1
 part "faults: calls that fail, in parent, worker and the commands that read" tests/chaos/faults.sh 16
 

@@ -20,7 +20,7 @@ typedef struct abi_app { /* one application of a network */
 } abi_app;
 typedef struct abi_keep { const char *name; ir_id id; uint32_t how; } abi_keep;
 typedef struct abi_draw { const char *name; ir_id id; } abi_draw;
-typedef struct abi_transformed { uint32_t name, eval; ir_id raw, out; } abi_transformed; /* a weight after its transforms */
+typedef struct abi_transformed { uint32_t name, eval, hook; ir_id in, out; } abi_transformed; /* what a weight hook made of a weight */
 typedef struct abi_ordinal { uint64_t path; uint32_t n, reserved0; } abi_ordinal;          /* random draws made at one place */
 
 struct abi_builder {
@@ -60,7 +60,7 @@ void abi_builder_free(abi_builder *b);
 /* The first error of graph, callback or host, with everything known about its place. */
 gantry_status abi_builder_status(abi_builder *b, err *e);
 
-typedef struct abi_frame { const abi_element *el; size_t scope; const char *place; uint32_t net; } abi_frame;
+typedef struct abi_frame { const abi_element *el; size_t scope; const char *place; uint32_t net, failed; } abi_frame; /* failed: an error was there before */
 /* scope NULL keeps the scope; else it is replaced by scope + "/" ("" = the root). */
 abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, const char *place);
 /* what: "loss d", "term": for the message. Returns nonzero if anything failed. */

@@ -168,6 +168,15 @@ static gantry_status set(gantry_ctx *cx, const char *name, gantry_t v) {
   return b->err.code;
 }
 
+/* What this hook last made of the same weight in this program, or 0. */
+static ir_id made_before(const abi_builder *b, uint32_t name, uint32_t eval, uint32_t hook, ir_id in) {
+  for (uint32_t k = b->transformed.n; k > 0; k--) {
+    const abi_transformed *t = &b->transformed.p[k - 1];
+    if (t->in == in && t->eval == eval && t->name == name && t->hook == hook) return t->out;
+  }
+  return 0;
+}
+
 static ir_id transform(abi_builder *b, const abi_state *s, ir_id w) {
   const char *plain = (b->flags & GANTRY_EMA) ? s->name + 4 : s->name;
   gantry_weight view = {.struct_size = sizeof view, .net = b->net, .name = plain, .out_axis = s->out_axis, .flags = s->flags, .eval = (b->flags & GANTRY_EVAL) != 0};
@@ -175,12 +184,19 @@ static ir_id transform(abi_builder *b, const abi_state *s, ir_id w) {
     const abi_regularizer *r = &b->world->regs[k];
     const gantry_regularizer *iface = r->el.plugin->iface;
     if (!iface->weight || !(r->of >> b->net & 1)) continue;
-    uint32_t net = b->net;
+    uint32_t net = b->net, name = ir_intern(b->g, s->name), eval = b->flags & GANTRY_EVAL;
+    ir_id in = w, last = made_before(b, name, eval, k, in);
+    if (last && !(iface->flags & GANTRY_REG_EACH_APPLICATION)) {
+      w = last;
+      continue;
+    }
+    view.last = abi_t(last);
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s/%s", r->el.id, plain), NULL);
     b->net = net;
     gantry_t t = abi_t(w);
     if (abi_leave(b, f, iface->weight(&b->cx, &view, &t), "weight")) return 0;
     w = t.id;
+    VEC_PUSH(b->transformed, ((abi_transformed){name, eval, k, in, w}));
   }
   return w;
 }
@@ -190,15 +206,7 @@ static gantry_t weight(gantry_ctx *cx, const gantry_state_desc *d) {
   abi_state s;
   if (b->err.code || !describe_state(b, d, &s)) return abi_t(0);
   ir_id raw = abi_state_here(b, &s);
-  uint32_t eval = b->flags & GANTRY_EVAL, name = ir_intern(b->g, s.name);
-  if (!raw) return abi_t(0);
-  for (uint32_t k = 0; k < b->transformed.n; k++) {
-    const abi_transformed *t = &b->transformed.p[k];
-    if (t->raw == raw && t->eval == eval && t->name == name) return abi_t(t->out);
-  }
-  ir_id out = transform(b, &s, raw);
-  VEC_PUSH(b->transformed, ((abi_transformed){name, eval, raw, out}));
-  return abi_t(out);
+  return abi_t(raw ? transform(b, &s, raw) : 0);
 }
 
 static gantry_status label(gantry_ctx *cx, const char *text) {

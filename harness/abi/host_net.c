@@ -307,7 +307,17 @@ static gantry_t reference(gantry_ctx *cx, const char *what, int64_t n) {
   return cx->host->graph->state(cx, &d);
 }
 
-const gantry_net_api abi_net_api = {sizeof abi_net_api, 0, apply, out, tap, draw, params, update, data, reference};
+static gantry_t loss(gantry_ctx *cx, uint32_t net, gantry_t logit_real, gantry_t logit_fake) {
+  abi_builder *b = abi_of(cx);
+  if (b->err.code || b->g->err.code) return abi_t(0);
+  if (!b->world->loss) {
+    err_set(&b->err, GANTRY_E_INVALID, "there is no loss of two networks in this run");
+    return abi_t(0);
+  }
+  return abi_t(b->world->loss(b->world->user, b, net, logit_real.id, logit_fake.id));
+}
+
+const gantry_net_api abi_net_api = {sizeof abi_net_api, 0, apply, out, tap, draw, params, update, data, reference, loss};
 
 /* ---- metrics ---- */
 

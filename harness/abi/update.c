@@ -54,7 +54,7 @@ gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gan
   }
   if (st) TRY(gradient_hooks(b, role, st, grads, n));
   ir_id count = ir_add(b->g, abi_counter(b, arena_fmt(b->mem, "%s.updates", net->scope)), ir_const(b->g, GANTRY_I64, 1));
-  gantry_optim_in in = {.struct_size = sizeof in, .net = role, .count = abi_t(ir_cast(b->g, count, GANTRY_F32)), .lazy = lazy};
+  gantry_optim_in in = {.struct_size = sizeof in, .net = role, .count = abi_t(ir_cast(b->g, count, GANTRY_F32)), .lazy = lazy, .flags = st ? 0 : GANTRY_OPTIM_DIFFERENTIATED};
   gantry_t *fresh = ARENA_ARRAY(b->mem, gantry_t, n); /* bound after all of them are built: an optimizer sees the weights of before */
   const gantry_optim *optim = net->optim.plugin->iface;
   for (uint32_t k = 0; k < n; k++) {

@@ -71,6 +71,7 @@ typedef struct abi_world {
   const char *const *provided; /* arrays of the data set: names in `inputs` with the prefix "data/" */
   /* Multiplier of a scheduled leaf ("g.optim.lr") as a graph over counters, or 0; schedules are the method's business. */
   ir_id (*schedule)(void *user, abi_builder *b, const char *leaf);
+  ir_id (*loss)(void *user, abi_builder *b, uint32_t net, ir_id logit_real, ir_id logit_fake); /* the method's loss of a network; NULL = it has none */
   /* What the data set gives to networks; NULL without one. Labels i32 [n] drawn from the data's, 0 if it has none; the first n samples ("image")
    * or labels ("label") of the first epoch, which are the same in every program. */
   ir_id (*draw_labels)(void *user, abi_builder *b, int64_t n);

@@ -1,9 +1,10 @@
-/* cmd_plugins.c - the plugins there are, read from their files without running them: list, describe, schema. */
+/* cmd_plugins.c - the plugins there are, read from their files without running them: list, describe, schema; and new, a folder for one of your own. */
 #include <stdio.h>
 
 #include "abi/params.h"
 #include "cli/commands.h"
 #include "cli/open.h"
+#include "cli/plugins_new.h"
 
 static void list(abi_registry *reg, int why) {
   for (uint32_t k = 0; k < abi_count(reg); k++) {
@@ -46,8 +47,18 @@ static void describe(const abi_plugin *p) {
   }
 }
 
+/* As text at once, or as JSON collected in json (see cfg_describe). */
+static void tell(const abi_plugin *p, buf *json) {
+  if (!json) {
+    describe(p);
+    return;
+  }
+  buf_puts(json, json->n > 1 ? ",\n" : "");
+  cfg_describe(p, json);
+}
+
 /* "losses/hinge", "loss/hinge" or just "hinge", which may be several. */
-static int describe_named(abi_registry *reg, const char *word) {
+static int describe_named(abi_registry *reg, const char *word, buf *json) {
   int found = 0;
   const char *slash = strchr(word, '/'), *name = slash ? slash + 1 : word;
   for (uint32_t k = 0; k < abi_count(reg); k++) {
@@ -56,19 +67,32 @@ static int describe_named(abi_registry *reg, const char *word) {
     size_t len = slash ? (size_t)(slash - word) : 0;
     const char *folder = abi_kind_folder(p->desc->kind), *kind = abi_kind_name(p->desc->kind);
     if (slash && !(strlen(folder) == len && !strncmp(folder, word, len)) && !(strlen(kind) == len && !strncmp(kind, word, len))) continue;
-    describe(p);
+    tell(p, json);
     found = 1;
   }
   if (!found) fprintf(stderr, "gantry plugins: there is no plugin \"%s\"; `gantry plugins list` shows them\n", word);
   return found;
 }
 
+static int describe_all(abi_registry *reg, const char *const *words, uint32_t n, int as_json) {
+  buf text = {0}, *json = as_json ? &text : NULL;
+  int rc = EXIT_OK;
+  if (json) buf_putc(json, '[');
+  for (uint32_t k = 0; k < n; k++)
+    if (!describe_named(reg, words[k], json)) rc = EXIT_USAGE;
+  for (uint32_t k = 0; !n && k < abi_count(reg); k++)
+    if (!abi_at(reg, k)->refused) tell(abi_at(reg, k), json);
+  if (json) printf("%s]\n", text.p);
+  buf_free(&text);
+  return rc;
+}
+
 int cmd_plugins(int argc, char **argv) {
-  enum { WHY, OPEN, N = OPEN + OPEN_N };
-  flag f[N] = {{.name = "--why", .help = "every file, and why one is not used", .type = FLAG_BOOL}, OPEN_FLAGS};
+  enum { WHY, JSON, OPEN, N = OPEN + OPEN_N };
+  flag f[N] = {[WHY] = {.name = "--why", .help = "list: every file, and why one is not used", .type = FLAG_BOOL}, [JSON] = {.name = "--json", .help = "describe: as JSON", .type = FLAG_BOOL}, OPEN_FLAGS};
   const char *words[32];
   uint32_t n;
-  int rc = flags_parse(argc, argv, "gantry plugins list [--why] | describe [KIND/]NAME... | schema", f, N, words, 32, &n);
+  int rc = flags_parse(argc, argv, "gantry plugins list [--why] | describe [--json] [[KIND/]NAME...] | schema | new KIND NAME [DIR]", f, N, words, 32, &n);
   if (rc) return rc < 0 ? EXIT_OK : rc;
   err e = {0};
   arena *a = arena_new();
@@ -81,12 +105,12 @@ int cmd_plugins(int argc, char **argv) {
     fwrite(out.p, 1, out.n, stdout);
     buf_free(&out);
   } else if (!strcmp(words[0], "describe")) {
-    for (uint32_t k = 1; k < n; k++)
-      if (!describe_named(reg, words[k])) rc = EXIT_USAGE;
-    for (uint32_t k = 0; n == 1 && k < abi_count(reg); k++)
-      if (!abi_at(reg, k)->refused) describe(abi_at(reg, k));
+    rc = describe_all(reg, words + 1, n - 1, f[JSON].on);
+  } else if (!strcmp(words[0], "new") && (n == 3 || n == 4)) {
+    if (plugins_new(reg, words[1], words[2], n == 4 ? words[3] : NULL, a, &e)) rc = flags_error("plugins new", &e);
   } else {
-    fprintf(stderr, "gantry plugins: list, describe or schema, not \"%s\"\n", words[0]);
+    if (!strcmp(words[0], "new")) fprintf(stderr, "gantry plugins: new KIND NAME [DIR], as in: gantry plugins new loss mine\n");
+    else fprintf(stderr, "gantry plugins: list, describe, schema or new, not \"%s\"\n", words[0]);
     rc = EXIT_USAGE;
   }
   abi_registry_close(reg);

@@ -49,10 +49,26 @@ static int unknown(const char *command, const char *word, const flag *flags, uin
   return near ? complain(command, "unknown option %s (did you mean %s?)", word, near) : complain(command, "unknown option %s%s", word, "");
 }
 
+/* What may follow, for shells (cmd_complete.c): ":files" after an option that takes a place, options where one is begun, else ":words". */
+static void complete(const char *before, const char *begun, const flag *flags, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++) {
+    if (flags[k].type == FLAG_BOOL || (strcmp(flags[k].name, before) && !(!strcmp(before, "-o") && !strcmp(flags[k].name, "--output")))) continue;
+    if (!strcmp(flags[k].value, "DIR") || !strcmp(flags[k].value, "FILE")) puts(":files");
+    return;
+  }
+  if (*begun != '-') puts(":words");
+  for (uint32_t k = 0; *begun == '-' && k < n; k++)
+    if (!strncmp(flags[k].name, begun, strlen(begun))) puts(flags[k].name);
+}
+
 int flags_parse(int argc, char **argv, const char *usage, flag *flags, uint32_t n, const char **words, uint32_t cap, uint32_t *n_words) {
   const char *command = argv[0];
   int only_words = 0;
   *n_words = 0;
+  if (argc == 4 && !strcmp(argv[1], "--complete")) {
+    complete(argv[2], argv[3], flags, n);
+    return -1;
+  }
   for (int i = 1; i < argc; i++) {
     const char *w = argv[i];
     if (only_words || w[0] != '-' || !w[1]) {

@@ -125,6 +125,8 @@ void cfg_free(cfg_experiment *x);
 /* Reads a resolved run back (workers, tests). */
 gantry_status cfg_run_parse(const char *json, abi_registry *reg, const char *dir, cfg_run **out, err *e);
 void cfg_run_free(cfg_run *r);
+/* One plugin's descriptor as a JSON object: kind, name, version, summary, paper, license, needs, provides, abi, file, params. */
+void cfg_describe(const abi_plugin *p, buf *out);
 /* JSON Schema (draft-07) of the experiment format with these plugins. */
 void cfg_schema(abi_registry *reg, buf *out);
 #endif

@@ -119,7 +119,7 @@ static gantry_status read_seeds(loading *l) {
     const json_t *one = json_array_get(v, (size_t)k);
     if (json_is_array(v) && (!json_is_integer(one) || json_integer_value(one) < 0)) return doc_fail(src, doc_place(src, v, NULL, (size_t)k), AT_VALUE, l->e, "a seed is a whole number, 0 or more");
     seeds[k] = (uint64_t)(json_is_array(v) ? json_integer_value(one) : k + 1);
-    for (json_int_t i = 0; i < k; i++)
+    for (json_int_t i = 0; json_is_array(v) && i < k; i++)
       if (seeds[i] == seeds[k]) return doc_fail(src, doc_place(src, v, NULL, (size_t)k), AT_VALUE, l->e, "the seed %llu stands twice", (unsigned long long)seeds[k]);
   }
   l->x->seeds = seeds;

@@ -118,6 +118,7 @@ static json_t *base_schema(abi_registry *reg) {
   put(d, "batches", json_pack("{s:[s,s]}", "enum", "separate", "joint"));
   put(p, "g", closed(g));
   put(p, "d", closed(d));
+  put(p, "net", closed(json_pack("{s:o, s:o}", "arch", ref("arch"), "optim", ref("optim"))));
   put(p, "loss", element(reg, GANTRY_KIND_LOSS, NULL));
   put(p, "regularizers", map_of(element(reg, GANTRY_KIND_REGULARIZER, reg_extra)));
   put(p, "metrics", map_of(element(reg, GANTRY_KIND_METRIC, metric_extra)));

@@ -26,12 +26,16 @@ void train_labels(train_update *u, ir_id back);
 ir_id train_real(train_update *u, ir_id back);
 gantry_call train_apply_g(abi_builder *b, int64_t n, uint32_t flags);
 gantry_call train_apply_d(abi_builder *b, ir_id image, uint32_t flags);
+/* D's view of a batch: every `input` hook of regularizers on D, in hook order. */
+ir_id train_seen(train_update *u, ir_id x, int is_real);
 ir_id train_detached(abi_builder *b, ir_id x);
 
 /* Losses with all terms that are not lazy. D's fakes stay connected to G only if the caller left them so. */
 ir_id train_loss_d(train_update *u, ir_id real, ir_id fake);
 /* Through D, whose states and any lookahead are dropped afterwards. */
 ir_id train_loss_g(train_update *u, gantry_call g, ir_id back);
+/* world->loss: for plugins that update a network themselves (unrolling). */
+ir_id train_loss_for_plugins(void *run, abi_builder *b, uint32_t net, ir_id logit_real, ir_id logit_fake);
 /* Value and log of one term hook; the value is 0 where the plugin has none for this update. */
 ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log);
 /* What its log is called: its id, with _d or _g behind it where it acts on both networks. */

@@ -7,8 +7,7 @@
 
 static abi_frame enter_hook(abi_builder *b, const abi_regularizer *g) { return abi_enter(b, &g->el, arena_fmt(b->mem, "regularizers/%s", g->el.id), NULL); }
 
-/* D's view of a batch: every `input` hook of regularizers on D, in hook order. */
-static ir_id seen(train_update *u, ir_id x, int is_real) {
+ir_id train_seen(train_update *u, ir_id x, int is_real) {
   abi_builder *b = u->b;
   gantry_input in = {.struct_size = sizeof in, .is_real = is_real != 0, .for_net = u->role};
   for (uint32_t k = 0; k < b->world->n_regs; k++) {
@@ -62,10 +61,31 @@ ir_id train_real(train_update *u, ir_id back) {
   return x;
 }
 
+/* The index of the loss's parameter of that name if it is a FLOAT, else -1. */
+static int loss_param(const train_run *r, const char *key) {
+  int k = abi_param_find(r->loss.plugin, key);
+  return k >= 0 && abi_param_at(r->loss.plugin, (uint32_t)k)->type == GANTRY_P_FLOAT ? k : -1;
+}
+
+/* Logits above it mean "real": the loss's constant, or half way between the targets that its parameters set. */
+static double threshold(const train_run *r) {
+  int real = loss_param(r, "target_real"), fake = loss_param(r, "target_fake");
+  return real >= 0 && fake >= 0 ? (r->loss.values[real].f + r->loss.values[fake].f) / 2 : ((const gantry_loss *)r->loss.plugin->iface)->threshold;
+}
+
+static gantry_t plain_target(train_update *u, const char *key, double constant) {
+  int k = loss_param(u->r, key);
+  if (k < 0) return gan_const(&u->b->cx, constant);
+  abi_frame f = abi_enter(u->b, &u->r->loss, NULL, NULL);
+  gantry_t t = gan_param(&u->b->cx, (uint32_t)k);
+  abi_leave(u->b, f, GANTRY_OK, key);
+  return t;
+}
+
 void train_update_open(train_update *u, train_run *r, abi_builder *b, uint32_t role) {
   const abi_net *d = abi_world_net(r->world, GANTRY_D);
   *u = (train_update){.r = r, .b = b, .loss = r->loss.plugin->iface, .role = role, .batch = train_batch(r->cfg)};
-  u->st = (gantry_step){.struct_size = sizeof u->st, .net = role, .batch = u->batch, .logits = u->batch / (d->pack > 1 ? d->pack : 1)};
+  u->st = (gantry_step){.struct_size = sizeof u->st, .net = role, .batch = u->batch, .logits = u->batch / (d->pack > 1 ? d->pack : 1), .loss_flags = u->loss->flags, .threshold = threshold(r)};
   u->st.updates = abi_t(abi_counter_f32(b, role == GANTRY_D ? "d.updates" : "g.updates"));
   b->images = abi_counter_f32(b, "images");
   u->st.images = abi_t(b->images);
@@ -75,8 +95,8 @@ void train_update_open(train_update *u, train_run *r, abi_builder *b, uint32_t r
 static gantry_status targets(train_update *u, gantry_loss_in *in) {
   abi_builder *b = u->b;
   if (!(u->loss->flags & GANTRY_LOSS_TARGETS)) return GANTRY_OK;
-  in->target_real = gan_const(&b->cx, u->loss->target_real);
-  in->target_fake = gan_const(&b->cx, u->loss->target_fake);
+  in->target_real = plain_target(u, "target_real", u->loss->target_real);
+  in->target_fake = plain_target(u, "target_fake", u->loss->target_fake);
   for (uint32_t k = 0; k < b->world->n_regs && u->role == GANTRY_D; k++) {
     const abi_regularizer *g = &b->world->regs[k];
     if (!train_hooks(g)->target || !(g->of >> GANTRY_D & 1)) continue;
@@ -133,7 +153,7 @@ static void log_d(train_update *u, ir_id real, ir_id fake) {
   gantry_ctx *cx = &b->cx;
   const char *const names[2][2] = {{"d_real", "d_accuracy_real"}, {"d_fake", "d_accuracy_fake"}};
   for (int k = 0; k < 2; k++) {
-    gantry_t l = abi_t(k ? fake : real), t = gan_const(cx, u->loss->threshold);
+    gantry_t l = abi_t(k ? fake : real), t = gan_const(cx, u->st.threshold);
     if (!l.id) continue;
     train_log(b, names[k][0], gan_mean_all(cx, l).id);
     if (u->loss->flags & GANTRY_LOSS_THRESHOLD) train_log(b, names[k][1], gan_mean_all(cx, gan_f32(cx, k ? gan_lt(cx, l, t) : gan_gt(cx, l, t))).id);
@@ -244,6 +264,7 @@ ir_id train_control(train_update *u) {
     abi_frame f = enter_hook(b, g);
     if (abi_leave(b, f, train_hooks(g)->control(&b->cx, &u->st, &c), "control")) return 0;
     if (c.keep.id) keep = keep ? ir_mul(b->g, keep, c.keep.id) : c.keep.id;
+    train_log(b, g->el.id, c.log.id);
   }
   if (keep) train_log(b, u->role == GANTRY_D ? "d_kept" : "g_kept", keep);
   if (!keep || u->r->cfg->accumulate == 1) return keep;
@@ -277,18 +298,36 @@ ir_id train_loss_d(train_update *u, ir_id real, ir_id fake) {
   gantry_loss_in in = {.struct_size = sizeof in, .net = GANTRY_D, .batch = u->st.logits};
   u->st.real = abi_t(real);
   u->st.fake = abi_t(fake);
-  ir_id real_seen = seen(u, real, 1), fake_seen = seen(u, fake, 0);
+  ir_id real_seen = train_seen(u, real, 1), fake_seen = train_seen(u, fake, 0);
   u->st.real_seen = abi_t(real_seen);
   u->st.fake_seen = abi_t(fake_seen);
+  train_trace(u->r, b, "real_seen", real_seen != real ? real_seen : 0);
+  train_trace(u->r, b, "fake_seen", fake_seen != fake ? fake_seen : 0);
   apply_d_to_both(u, 1, 0);
   if (b->err.code || b->g->err.code) return 0;
   in.logit_real = abi_t(abi_out(b, u->st.d_real, "logit"));
   in.logit_fake = abi_t(abi_out(b, u->st.d_fake, "logit"));
   ir_id loss = call_loss(u, &in);
+  u->st.loss = abi_t(loss);
   train_log(b, "loss_d", loss);
   train_trace(u->r, b, "loss_d", loss);
   log_d(u, in.logit_real.id, in.logit_fake.id);
   return add_terms(u, loss);
+}
+
+ir_id train_loss_for_plugins(void *run, abi_builder *b, uint32_t net, ir_id logit_real, ir_id logit_fake) {
+  train_update u;
+  if (net != GANTRY_D && net != GANTRY_G) {
+    err_set(&b->err, GANTRY_E_INVALID, "loss: only G and D have one");
+    return 0;
+  }
+  if (!logit_fake || (!logit_real && (net == GANTRY_D || ((const gantry_loss *)((train_run *)run)->loss.plugin->iface)->flags & GANTRY_LOSS_PAIRS))) {
+    err_set(&b->err, GANTRY_E_INVALID, "loss: logits are missing");
+    return 0;
+  }
+  train_update_open(&u, run, b, net);
+  gantry_loss_in in = {.struct_size = sizeof in, .net = net, .batch = u.st.logits, .logit_real = abi_t(logit_real), .logit_fake = abi_t(logit_fake)};
+  return call_loss(&u, &in);
 }
 
 static gantry_status lookahead(train_update *u) {
@@ -315,12 +354,12 @@ ir_id train_loss_g(train_update *u, gantry_call g, ir_id back) {
   u->st.g = g;
   u->st.fake = abi_t(fake);
   if (u->loss->flags & GANTRY_LOSS_PAIRS || has_lookahead(b->world)) u->st.real = abi_t(train_real(u, back));
+  u->st.fake_seen = abi_t(fake_seen = train_seen(u, fake, 0));
+  if (u->st.real.id) u->st.real_seen = abi_t(train_seen(u, u->st.real.id, 1));
+  train_trace(u->r, b, u->r->cfg->simultaneous ? "fake_seen_g" : "fake_seen", fake_seen != fake ? fake_seen : 0);
   uint32_t mark = abi_mark(b);
   if (lookahead(u)) return 0;
-  fake_seen = seen(u, fake, 0);
-  u->st.fake_seen = abi_t(fake_seen);
   if (u->loss->flags & GANTRY_LOSS_PAIRS) {
-    u->st.real_seen = abi_t(seen(u, u->st.real.id, 1));
     apply_d_to_both(u, 0, GANTRY_NO_STATE_UPDATE);
     in.logit_real = abi_t(abi_out(b, u->st.d_real, "logit"));
   } else
@@ -328,6 +367,7 @@ ir_id train_loss_g(train_update *u, gantry_call g, ir_id back) {
   if (b->err.code || b->g->err.code) return 0;
   in.logit_fake = abi_t(abi_out(b, u->st.d_fake, "logit"));
   ir_id loss = call_loss(u, &in);
+  u->st.loss = abi_t(loss);
   train_log(b, "loss_g", loss);
   train_trace(u->r, b, "loss_g", loss);
   abi_rollback(b, mark); /* the lookahead ends here: terms see the networks as they are */

@@ -120,8 +120,10 @@ static gantry_status build_lazy(train_run *r, const abi_regularizer *g, uint32_t
   train_labels(&u, back);
   gantry_call made = train_apply_g(b, u.batch, GANTRY_NO_STATE_UPDATE);
   ir_id fake = abi_out(b, made, "image");
-  u.st.real = u.st.real_seen = abi_t(train_real(&u, back));
-  u.st.fake = u.st.fake_seen = abi_t(role == GANTRY_D ? train_detached(b, fake) : fake);
+  u.st.real = abi_t(train_real(&u, back));
+  u.st.fake = abi_t(role == GANTRY_D ? train_detached(b, fake) : fake);
+  u.st.real_seen = abi_t(train_seen(&u, u.st.real.id, 1));
+  u.st.fake_seen = abi_t(train_seen(&u, u.st.fake.id, 0));
   u.st.g = made;
   ir_id v = train_term(&u, g, &log);
   if (!v && !b->err.code && !b->g->err.code) { /* no term for this network: no program */
@@ -204,6 +206,7 @@ static gantry_status build(train_run *r, err *e) {
   const abi_world *w = r->world;
   const cfg_run *c = r->cfg;
   s->lazies = ARENA_ARRAY(r->mem, step_update, 2 * w->n_regs + 1);
+  r->world->loss = train_loss_for_plugins;
   TRY(declare(r, e));
   if (c->simultaneous)
     TRY(build_both(r, &s->d, e));

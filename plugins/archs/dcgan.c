@@ -103,7 +103,8 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
 }
 
 static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .input = input, .build = build};
+static const char *const needs[] = {"data.image", NULL};
 static const char *const provides[] = {"g.image", "d.logit", "d.features", "d.class", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_ARCH, "dcgan", "1.0.0", "strided convolutional networks for square images")
-  .paper = "Radford et al. 2016, arXiv:1511.06434", .provides = provides, .params = params, .param_count = sizeof params / sizeof *params, .iface = &iface
+  .paper = "Radford et al. 2016, arXiv:1511.06434", .needs = needs, .provides = provides, .params = params, .param_count = sizeof params / sizeof *params, .iface = &iface
 GANTRY_PLUGIN_END

@@ -1,4 +1,5 @@
-/* minimax - the original zero-sum objective: G minimises log(1 - D(G(z))), whose gradient vanishes while D rejects fakes with confidence. */
+/* minimax - the original zero-sum objective: G minimises log(1 - D(G(z))), whose gradient vanishes while D rejects fakes with confidence. What
+ * several libraries call "minimax" or "vanilla" trains G on cross-entropy to real labels; here that is `nonsaturating`. */
 #include <gantry/loss.h>
 #include <gantry/nn.h>
 

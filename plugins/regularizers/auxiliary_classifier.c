@@ -11,6 +11,7 @@ static const gantry_param params[] = {
 
 static gantry_status term(gantry_ctx *cx, const gantry_step *step, gantry_term *out) {
   if (!step->label_fake.id) return gan_fail(cx, "the data set has no classes to name");
+  if (gan_dim(cx, gan_out(cx, step->d_fake, "class"), 0) != gan_dim(cx, step->label_fake, 0)) return gan_fail(cx, "d.pack joins images of several classes to one, which has no class to name: leave d.pack out");
   gantry_t fake = gan_softmax_cross_entropy(cx, gan_out(cx, step->d_fake, "class"), step->label_fake);
   if (step->net == GANTRY_G) {
     out->value = gan_mul(cx, gan_param(cx, G), fake);

@@ -2,7 +2,6 @@
  * image's shape and s the standard deviation of all values of the batch (dividing by their number). U uniform in [0, 1) with c = 1/2 is the authors' code;
  * the paper's text has normal noise. Before any augmentation, by an application of D that updates nothing. */
 #include <gantry/nn.h>
-#include <gantry/nn/penalty.h>
 #include <gantry/regularizer.h>
 
 enum { WEIGHT, TARGET, ONE_SIDED, SCALE, NOISE };

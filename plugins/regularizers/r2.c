@@ -2,7 +2,6 @@
  * `every: {"steps": k}` it becomes a program of its own each k-th update, weighted by k (lazy regularization). Code that writes the penalty without the
  * half has lambda = gamma / 2. */
 #include <gantry/nn.h>
-#include <gantry/nn/penalty.h>
 #include <gantry/regularizer.h>
 
 enum { GAMMA, PASSES };
@@ -18,7 +17,7 @@ static gantry_status term(gantry_ctx *cx, const gantry_step *step, gantry_term *
   return GANTRY_OK;
 }
 
-static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .flags = GANTRY_REG_BOUNDS_D, .term = term};
+static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .flags = GANTRY_REG_BOUNDS_D | GANTRY_REG_PER_SAMPLE, .term = term};
 static const char *const needs[] = {"d.logit", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_REGULARIZER, "r2", "1.0.0", "gradient penalty on generated samples")
   .paper = "Mescheder et al. 2018, arXiv:1801.04406; Huang et al. 2024 (R3GAN)", .needs = needs, .params = params, .param_count = 2, .iface = &iface

@@ -38,7 +38,7 @@ one() {
   if ! clang $flags -fsanitize=fuzzer,address,undefined -o $B/fuzz_"$t" tests/fuzz/fuzz_"$t".c $B/host.a -ljansson -lsqlite3 -lpng -ljpeg -lz -lmd -lm -ldl -lpthread 2>$B/"$t".log; then
     echo "not ok fuzz/$t: does not build: $(grep -m1 -E 'error|undefined' $B/"$t".log)"; return
   fi
-  GANTRY_BUILD=$PWD/build/release nice $B/fuzz_"$t" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4000 -max_len=65536 -artifact_prefix=$B/found/"$t"- -print_final_stats=1 -verbosity=0 $B/corpus/"$t" tests/fuzz/corpus/"$t" >$B/"$t".log 2>&1
+  GANTRY_BUILD=$PWD/build/release nice $B/fuzz_"$t" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=4000 -max_len=65536 -artifact_prefix=$B/found/"$t"- -print_final_stats=1 -verbosity=0 $B/corpus/"$t" tests/fuzz/corpus/"$t" >$B/"$t".log 2>&1
   local rc=$?
   said=$(sed -n 's/stat::number_of_executed_units: *//p' $B/"$t".log)
   if [ $rc = 0 ]; then echo "ok fuzz/$t $said inputs, $(ls $B/corpus/"$t" | wc -l) in the corpus"

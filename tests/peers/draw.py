@@ -65,7 +65,7 @@ def experiment(seed):
     if r.random() < 0.5:
         regs["gp"] = {"name": "gradient_penalty", "weight": r.choice([0.1, 10]), "one_sided": r.random() < 0.3, "force": True}
     if r.random() < 0.4:
-        regs["r1"] = {"name": "r1", "gamma": r.choice([0.5, 10])}
+        regs["r1"] = {"name": "r1", "gamma": r.choice([0.5, 10]), "force": True}
         if r.random() < 0.5 and not simultaneous:
             regs["r1"]["every"] = {"steps": r.choice([2, 3])}
     if r.random() < 0.4:

@@ -165,6 +165,8 @@ class Net:
         if label is not None and len(label) != x.shape[0]:
             label = label.repeat(x.shape[0] // len(label))
         self.rows, self.cut = label, None
+        if any(r["name"] == "spectral_norm" and r.get("per") == "application" for r in self.regs.values()):
+            self.cache = {}
         if self.arch["norm"] == "virtual":
             more = self.get("g/reference_z") if self.role == "g" else self.reference["image"]
             self.cut = x.shape[0]
@@ -294,6 +296,12 @@ def of(r):
     return ("g", "d") if v == "both" else tuple(v) if isinstance(v, list) else (v,)
 
 
+def relativistic(cfg, better, worse):
+    if cfg["loss"].get("against") == "average":
+        return F.softplus(worse.mean() - better).mean() + F.softplus(worse - better.mean()).mean()
+    return F.softplus(worse - better).mean()
+
+
 def d_loss(cfg, real, fake, targets):
     name = cfg["loss"]["name"]
     tr, tf = targets
@@ -306,7 +314,7 @@ def d_loss(cfg, real, fake, targets):
     if name == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
     if name == "relativistic":
-        return F.softplus(fake - real).mean()
+        return relativistic(cfg, real, fake)
     raise SystemExit(f"no peer for loss {name}")
 
 
@@ -317,7 +325,7 @@ def g_loss(cfg, fake, real):
     if name == "minimax":
         return -F.softplus(fake).mean()
     if name == "relativistic":
-        return F.softplus(real - fake).mean()
+        return relativistic(cfg, fake, real)
     if name == "lsgan":
         return 0.5 * ((fake - cfg["loss"].get("g_target", 1)) ** 2).mean()
     return -fake.mean()

@@ -19,6 +19,7 @@ import sys
 import numpy as np
 import torch
 
+import augment
 import nets
 
 DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I32": np.int32, "U32": np.uint32, "U8": np.uint8, "BOOL": np.bool_}
@@ -53,6 +54,7 @@ class Replay:
         self.bad, self.worst, self.compared, self.golden, self.cancelled, self.values = [], 0.0, 0, [], [], {}
         self.programs = sorted({k.split("/")[0] for k in t if k[0].isdigit()})
         tr = self.cfg["train"]
+        self.starts, self.next = {}, {}  # of draws in front of D
         self.least = {}  # what sums of gradients are measured by
         self.parts = int(tr.get("accumulate", 1))
         self.per_step = tr["batch"] * tr["d_steps"]
@@ -134,13 +136,19 @@ class Replay:
             v = self.param(rid, "real", step) * ce(real) + self.param(rid, "fake", step) * ce(fake)
         elif r["name"] == "r1":
             x = real.detach().requires_grad_(True)
-            seen = self.both(d, x, fake)[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(x)
+            view = self.seen(p, step, x, "real") if r.get("passes") != "none" else x
+            seen = self.both(d, view, fake)[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(view)
             g, = torch.autograd.grad(seen.sum(), x, create_graph=True)
             v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
         elif r["name"] == "r2":
             x = fake.detach().requires_grad_(True)
-            g, = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+            g, = torch.autograd.grad(d(self.seen(p, step, x, "fake") if r.get("passes") != "none" else x).sum(), x, create_graph=True)
             v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
+        elif r["name"] == "consistency":
+            draws, v = augment.Draws(self.t, p, rid, 0), 0
+            for side, x in (("real", real), ("fake", fake)):
+                x = self.seen(p, step, x, side)
+                v = v + self.param(rid, side, step) * ((d(x) - d(augment.transformed(r, x, draws))) ** 2).mean()
         elif r["name"] == "dragan":
             uniform = lambda k: tensor(np.floor(self.out(p, f"draw/regularizers/{rid}/{k}").astype(np.float64) / 256) / 16777216.0)
             x = (real + uniform(1) * r["scale"] * real.std(unbiased=False) * uniform(0)).detach().requires_grad_(True)
@@ -206,7 +214,8 @@ class Replay:
         for rid, r in sorted(self.regs.items()):
             if r["name"] == "label_smoothing":
                 return self.param(rid, "real", step), self.param(rid, "fake", step)
-        return 1.0, 0.0
+        loss = self.cfg["loss"]
+        return loss.get("target_real", 1.0) * self.schedule("loss.target_real", step), loss.get("target_fake", 0.0) * self.schedule("loss.target_fake", step)
 
     def signed(self, *logits):
         """What a mean of logits of both signs is measured by."""
@@ -216,10 +225,15 @@ class Replay:
         real = tensor(self.out(p, "real"))
         fake = g(self.draw_z(p), real.shape)
         d, ps = self.network(p, "d", True)
-        lr_, lf = self.both(d, real, fake.detach())
+        seen_real, seen_fake = self.seen(p, step, real, "real"), self.seen(p, step, fake.detach(), "fake")
+        lr_, lf = self.both(d, seen_real, seen_fake)
+        self.ada_states(lr_, expect)
         loss = nets.d_loss(self.cfg, lr_, lf, self.targets(step))
         self.same(f"{p} loss_d", self.out(p, "loss_d"), loss, self.signed(lr_, lf))
         self.same(f"{p} fake", self.out(p, "fake"), fake)
+        self.check_seen(p, real, seen_real, "real_seen")
+        if any(r["name"] in augment.STAGE and r["name"] != "augment_real" for r in self.regs.values()):
+            self.same(f"{p} fake_seen", self.out(p, "fake_seen"), seen_fake)
         for rid, r in sorted(self.regs.items()):
             if self.lazy(r) > 1 or "d" not in nets.of(r):
                 continue
@@ -232,17 +246,28 @@ class Replay:
         expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"] // self.parts
         return fake
 
-    def both(self, d, real, fake):
+    def both(self, d, real, fake, kept=False):
         """D's logits of both sides: one application each, real first, or one on both."""
         if self.cfg["d"].get("batches") == "joint":
             return d(torch.cat([real, fake])).chunk(2)
-        return d(real), d(fake)
+        if not kept:
+            return d(real), d(fake)
+        before = dict(d.new)  # G's step keeps none of D's states: both applications begin from the same
+        seen_fake, d.new = d(fake), dict(before)
+        seen_real, d.new = d(real), dict(before)
+        return seen_real, seen_fake
 
     def g_part(self, p, step, g, fake, ps, expect):
         d, _ = self.network(p, "d", False)
         pairs = self.cfg["loss"]["name"] == "relativistic"
+        looks = any(r["name"] == "unrolled" for r in self.regs.values())
+        fake = self.seen(p, step, fake, "fake g")
+        real = self.seen(p, step, tensor(self.out(p, "real")), "real g") if pairs or looks else None
+        for rid, r in sorted(self.regs.items()):
+            if r["name"] == "unrolled":
+                self.look_ahead(p, step, d, int(r["steps"]), real, fake)
         if pairs:
-            seen_real, seen = self.both(d, tensor(self.out(p, "real")), fake)
+            seen_real, seen = self.both(d, real, fake, True)
         else:
             seen, seen_real = d(fake), None
         loss = nets.g_loss(self.cfg, seen, seen_real)
@@ -253,6 +278,22 @@ class Replay:
                 self.same(f"{p} term {self.term_name(rid, 'g')}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
                 loss = loss + v
         self.descend(p, "g", g, loss, ps, step, 1.0, expect)
+
+    def look_ahead(self, p, step, d, k, real, fake):
+        """k updates of D's optimizer, which G's gradient passes: weights are graphs of the fakes."""
+        o, start = self.cfg["d"]["optim"], self.s
+        slots = dict(self.s)
+        for j in range(k):
+            ps = {n: d.get(n) for n in self.s if n.startswith("d/") and not self.buffer(n)}
+            ps = {n: v if v.requires_grad else v.clone().requires_grad_(True) for n, v in ps.items()}
+            d.params, d.cache = ps, {}
+            loss = nets.d_loss(self.cfg, d(real), d(fake), self.targets(step))
+            grads = torch.autograd.grad(loss, list(ps.values()), create_graph=True, allow_unused=True)
+            d.params = {}
+            for (n, w), g in zip(ps.items(), grads):
+                d.params[n], new = nets.update(o, slots, n, w, torch.zeros_like(w) if g is None else g, float(start["counter/d.updates"]) + 1 + j, o["lr"] * self.schedule("d.optim.lr", step), 1.0)
+                slots.update(new)
+            d.cache = {}
 
     def apply_sums(self, p, step, grad, expect):
         """The optimizer on the mean of the parts' gradients, which begin at zero again."""
@@ -265,6 +306,36 @@ class Replay:
         ps = {k: self.s[k] for k in sums}
         self.apply(p, role, list(sums), ps, [v / self.parts for v in sums.values()], {}, step, lazy, expect)
         expect.update({lead + k: torch.zeros_like(v) for k, v in sums.items()})
+
+    def seen(self, p, step, x, side):
+        """What D sees of x, by the draws of the first call for this side of this program. side: "real", "fake", or those with "g" behind."""
+        inputs = sorted((augment.STAGE[r["name"]], r.get("order", 0), rid) for rid, r in self.regs.items() if r["name"] in augment.STAGE)
+        for _, _, rid in inputs:
+            r = self.regs[rid]
+            if r["name"] == "augment_real" and not side.startswith("real"):
+                continue
+            k = self.starts.setdefault((p, rid, side), self.next.get((p, rid), 0))
+            draws = augment.Draws(self.t, p, rid, k)
+            strength = self.s[f"regularizers/{rid}/p"].item() if r["name"] == "ada" and r.get("adapt") == "sign" else self.param(rid, "p", step) if r["name"] == "ada" else None
+            x = augment.PARTS[r["name"]](r, x, draws, step, lambda key: self.param(rid, key, step), strength)
+            self.next[p, rid] = max(self.next.get((p, rid), 0), draws.k)
+        return x
+
+    def check_seen(self, p, x, y, name):
+        if y is not x:
+            self.same(f"{p} {name}", self.out(p, name), y)
+
+    def ada_states(self, logits, expect):
+        """The sign heuristic."""
+        for rid, r in self.regs.items():
+            if r["name"] != "ada" or r.get("adapt") != "sign":
+                continue
+            lead = f"regularizers/{rid}/"
+            signs, batches, strength = self.s[lead + "signs"] + torch.sign(logits.detach()).mean(), self.s[lead + "batches"] + 1, self.s[lead + "p"]
+            if batches >= r["interval"]:
+                strength = torch.clamp(strength + torch.sign(signs / batches - r["target"]) * self.cfg["train"]["batch"] / self.parts * r["interval"] / r["speed"], min=0)
+                signs, batches = signs * 0, batches * 0
+            expect.update({lead + "signs": signs, lead + "batches": batches, lead + "p": strength})
 
     @staticmethod
     def lazy(r):
@@ -295,7 +366,8 @@ class Replay:
             real = tensor(self.out(p, "real"))
             g, _ = self.network(p, "g", False)
             d, ps = self.network(p, "d", True)
-            v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] in ("gradient_penalty", "r2") else None, d)
+            self.seen(p, step, real, "real")  # drawn first
+            v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] in ("gradient_penalty", "r2", "consistency") else None, d)
             self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
             self.descend(p, "d", d, v * k, ps, step, k / (k + 1), expect)
         elif name == "ema":

@@ -178,6 +178,9 @@ typedef struct gantry_net_api {
   /* Real samples that are the same in every program of a run, for virtual batch norm: "image": n of them in the data's range, packed if the
    * network being built is; "label": their classes, i32 [n]. "z" or another random input of the network being built: n draws made once, a state of the network. */
   gantry_t (*reference)(gantry_ctx *, const char *what, int64_t n);
+  /* The experiment's loss of a network as a scalar, from D's logits [n / d.pack] on real and fake; D's with the targets that smoothing and flipping make.
+   * logit_real may be 0 in G's loss unless it pairs. Only in methods with two networks. */
+  gantry_t (*loss)(gantry_ctx *, uint32_t net, gantry_t logit_real, gantry_t logit_fake);
 } gantry_net_api;
 enum { GANTRY_G = 1, GANTRY_D = 2, GANTRY_FEATURES = 3 };
 enum {

@@ -25,8 +25,9 @@ typedef struct gantry_loss_in { /* filled by the host */
 typedef struct gantry_loss {
   uint32_t struct_size, flags;
   double threshold;                /* see GANTRY_LOSS_THRESHOLD */
-  double target_real, target_fake; /* the plain targets, before any transform */
-  double chance_d, chance_g;       /* value of each loss where D cannot tell real from fake (logit at its threshold) */
+  double target_real, target_fake; /* the plain targets, before any transform. A loss with FLOAT parameters of these two names gets those instead,
+                                      and its threshold lies half way between them */
+  double chance_d, chance_g;       /* value of each loss where D cannot tell real from fake (logit at its threshold), with default parameters */
   gantry_status (*d)(gantry_ctx *, const gantry_loss_in *, gantry_t *loss); /* [build] required */
   gantry_status (*g)(gantry_ctx *, const gantry_loss_in *, gantry_t *loss); /* [build] required */
 } gantry_loss;

@@ -23,7 +23,7 @@ static const char fixture_code[] =
   "GANTRY_PLUGIN(KIND, NAME, \"1.0.0\", \"fixture\") .params = params, .param_count = sizeof params / sizeof *params, .param_stride = sizeof *params, .iface = &iface EXTRA GANTRY_PLUGIN_END\n";
 
 #define LOSS(f) "static const gantry_loss iface = {.struct_size = sizeof iface, .flags = " f "};"
-#define REG(f) "static const gantry_regularizer iface = {.struct_size = sizeof iface, .flags = " f "};"
+#define REG(f) "static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .flags = " f "};"
 #define ARCH "static const gantry_arch iface = {.struct_size = sizeof iface};"
 #define OPTIM "static const gantry_optim iface = {.struct_size = sizeof iface};"
 #define DATA "static const gantry_dataset iface = {.struct_size = sizeof iface};"

@@ -11,7 +11,7 @@ static void test_schema__names_every_plugin_and_section(void) {
   T_CHECK(s != NULL);
   json_t *base = json_object_get(json_object_get(json_object_get(json_object_get(s, "properties"), "base"), "properties"), "regularizers");
   T_CHECK(json_array_size(json_object_get(json_object_get(base, "additionalProperties"), "anyOf")) == 7);
-  static const char *const keys[] = {"data", "g", "d", "loss", "regularizers", "schedules", "train", "metrics", "samples", "checkpoints", "log"};
+  static const char *const keys[] = {"data", "g", "d", "net", "loss", "regularizers", "schedules", "train", "metrics", "samples", "checkpoints", "log"};
   json_t *sections = json_object_get(json_object_get(json_object_get(s, "properties"), "base"), "properties");
   for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) T_CHECK(json_is_object(json_object_get(sections, keys[k])));
   json_t *adam = json_array_get(json_object_get(json_object_get(json_object_get(s, "definitions"), "optim"), "anyOf"), 0);

@@ -88,20 +88,20 @@ static gantry_status bind_point(void *user, const char *name, uint32_t dtype, in
   const bound *b = user;
   (void)dtype;
   (void)e;
-  double v = !strcmp(name, "g/theta") ? b->theta : !strcmp(name, "d/psi") ? b->psi : !strncmp(name, "param/", 6) ? 0.3 : 0;
+  double v = !strcmp(name, "g/theta") ? b->theta : !strcmp(name, "d/psi") ? b->psi : !strcmp(name, "param/regularizers.flip.fake") ? 1 : !strcmp(name, "param/regularizers.flip.real") ? 0 : !strncmp(name, "param/", 6) ? 0.3 : 0;
   for (int64_t k = 0; k < count; k++) dst[k] = v;
   return GANTRY_OK;
 }
 
-/* G's loss after k updates of D, by hand in f64. */
-static double unrolled_loss(double theta, double psi, int k) {
-  for (; k > 0; k--) psi -= 0.3 * sigmoid(2 * theta * psi) * theta;
+/* G's loss after k updates of D, whose target of fakes is `fake`, by hand in f64. */
+static double unrolled_loss(double theta, double psi, int k, double fake) {
+  for (; k > 0; k--) psi -= 0.3 * (sigmoid(2 * theta * psi) - fake) * theta;
   return log1p(exp(-2 * theta * psi));
 }
 
-static void test_gan__two_unrolled_updates_match_differences(void) {
+static void unrolled(const char *base, double fake) {
   test_run t;
-  if (test_run_open(&t, DIRAC "\"regularizers\": {\"look\": {\"name\": \"unrolled\", \"steps\": 2}}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 10}}}", 1, 1, 0)) {
+  if (test_run_open(&t, base, 1, 1, 0)) {
     const ir_graph *g = NULL;
     for (uint32_t k = 0; k < t.r->programs.n; k++)
       if (!strcmp(t.r->programs.p[k].name, "g_step")) g = t.r->programs.p[k].g;
@@ -114,8 +114,8 @@ static void test_gan__two_unrolled_updates_match_differences(void) {
     double *v[2] = {NULL, NULL}, h = 1e-5;
     T_CHECK(g && want[0] && want[1] && !ir_eval(g, want, 2, bind_point, &b, v, &t.e));
     if (v[0] && v[1]) {
-      T_NEAR(v[0][0], unrolled_loss(0.8, 0.6, 2), 1e-9);
-      double slope = (unrolled_loss(0.8 + h, 0.6, 2) - unrolled_loss(0.8 - h, 0.6, 2)) / (2 * h);
+      T_NEAR(v[0][0], unrolled_loss(0.8, 0.6, 2, fake), 1e-9);
+      double slope = (unrolled_loss(0.8 + h, 0.6, 2, fake) - unrolled_loss(0.8 - h, 0.6, 2, fake)) / (2 * h);
       T_NEAR(v[1][0] + v[1][1], slope, 1e-7); /* both coordinates moved together */
       double plain = -sigmoid(-2 * 0.8 * 0.6) * 2 * 0.6;
       T_CHECK(fabs(slope - plain) > 1e-2); /* looking ahead does make a difference */
@@ -127,6 +127,11 @@ static void test_gan__two_unrolled_updates_match_differences(void) {
   }
   T_CHECK(!t.e.code);
   test_run_close(&t);
+}
+#define LOOK "\"look\": {\"name\": \"unrolled\", \"steps\": 2}"
+static void test_gan__two_unrolled_updates_match_differences(void) {
+  unrolled(DIRAC "\"regularizers\": {" LOOK "}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 10}}}", 0);
+  unrolled(DIRAC "\"regularizers\": {" LOOK ", \"flip\": {\"name\": \"label_flip\", \"real\": 0, \"fake\": 1}}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 10}}}", 1); /* D's targets are the experiment's, looking ahead too */
 }
 
 /* ---- batch norm ---- */

@@ -125,6 +125,17 @@ static void test_golden__virtual_norm(void) {
 static void test_golden__accumulated(void) { golden("accumulated"); }
 static void test_golden__auxiliary_minibatch(void) { golden("auxiliary_minibatch"); }
 static void test_golden__packed(void) { golden("packed"); }
+static void test_golden__ada(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("ada");
+}
+static void test_golden__diffaugment_consistency(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("diffaugment_consistency");
+}
+static void test_golden__unrolled_average(void) { golden("unrolled_average"); }
+static void test_golden__unrolled_targets(void) { golden("unrolled_targets"); }
 
 T_MAIN(T(test_golden__dcgan), T(test_golden__dcgan_spectral), T(test_golden__minimax_r1), T(test_golden__mlp_penalty), T(test_golden__relativistic_r1), T(test_golden__simultaneous_lsgan),
-       T(test_golden__conditional_everywhere), T(test_golden__conditional_norm_projection), T(test_golden__joint_batches), T(test_golden__packed_images), T(test_golden__resnet_attention), T(test_golden__virtual_norm), T(test_golden__accumulated), T(test_golden__auxiliary_minibatch), T(test_golden__packed))
+       T(test_golden__conditional_everywhere), T(test_golden__conditional_norm_projection), T(test_golden__joint_batches), T(test_golden__packed_images), T(test_golden__resnet_attention), T(test_golden__virtual_norm), T(test_golden__accumulated), T(test_golden__auxiliary_minibatch), T(test_golden__packed), T(test_golden__unrolled_average),
+       T(test_golden__unrolled_targets), T(test_golden__ada), T(test_golden__diffaugment_consistency))

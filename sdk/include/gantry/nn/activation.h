@@ -12,6 +12,11 @@ static inline gantry_t gan_softplus(gantry_ctx *cx, gantry_t x) {
   return gan_add(cx, gan_log1p(cx, gan_add(cx, gan_expm1(cx, gan_neg(cx, t)), gan_exp(cx, gan_sub(cx, x, t)))), t);
 }
 static inline gantry_t gan_swish(gantry_ctx *cx, gantry_t x) { return gan_mul(cx, x, gan_sigmoid(cx, x)); }
+/* Square root whose derivative at 0 is 0, not infinite. */
+static inline gantry_t gan_safe_sqrt(gantry_ctx *cx, gantry_t a) {
+  gantry_t zero = gan_const_like(cx, a, 0), none = gan_eq(cx, a, zero);
+  return gan_where(cx, none, zero, gan_sqrt(cx, gan_where(cx, none, gan_const_like(cx, a, 1), a)));
+}
 /* Euclidean norm of each sample, [n], with a finite (zero) gradient where the sample is all zero. */
 static inline gantry_t gan_safe_row_norm(gantry_ctx *cx, gantry_t a) {
   gantry_t q = gan_row_sum(cx, gan_square(cx, a)), zero = gan_const_like(cx, q, 0), positive = gan_gt(cx, q, zero);
