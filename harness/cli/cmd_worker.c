@@ -47,20 +47,9 @@ static void done(rec_writer *w, int64_t step, const char *status, const err *e) 
   rec_flush(w, &ignored); /* if the parent is gone, nobody is left to be told */
 }
 
-/* Bytes of states, inputs and data: known without a backend. */
-static int64_t bytes_of_states(const train_run *r) {
-  int64_t n = r->data->sample_bytes * r->data->count;
-  for (uint32_t k = 0; k < r->world->states.n; k++) {
-    const abi_state *s = &r->world->states.p[k];
-    int64_t m = ir_dtype_size(s->dtype);
-    for (uint32_t j = 0; j < s->rank; j++) m *= s->dims[j];
-    n += m;
-  }
-  return n;
-}
-
 static gantry_status probe(train_run *r, rec_writer *w, err *e) {
   char key[65], text[32];
+  int64_t bytes = 0;
   train_key(r, key);
   fact(w, "train_key", key);
   fact(w, "data", r->data->sha256);
@@ -70,7 +59,8 @@ static gantry_status probe(train_run *r, rec_writer *w, err *e) {
   fact(w, "params.d", text);
   snprintf(text, sizeof text, "%lld", (long long)r->total_steps);
   fact(w, "steps.total", text);
-  snprintf(text, sizeof text, "%lld", (long long)bytes_of_states(r));
+  TRY(train_memory(r, &bytes, e));
+  snprintf(text, sizeof text, "%lld", (long long)bytes);
   fact(w, "memory.bytes", text);
   for (uint32_t k = 0; k < r->programs.n; k++) {
     char name[300];

@@ -64,6 +64,8 @@ gantry_status train_start(train_run *r, err *e);
 void train_key(const train_run *r, char hex[65]);
 /* Runs steps first .. first+n-1. */
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
+/* memory.c: bytes of states, data and the workspace that the largest program needs; known before anything is opened. */
+gantry_status train_memory(const train_run *r, int64_t *bytes, err *e);
 int64_t train_param_count(const train_run *r, uint32_t role);
 
 /* programs.c, for methods */
