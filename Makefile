@@ -15,6 +15,8 @@ JOBS    ?= $(shell nproc)
 MAKEFLAGS += --no-print-directory
 # One short line per file; V=1 shows the commands.
 Q       := $(if $(V),,@)
+# a comma, for text inside functions of make
+,        := ,
 say      = $(if $(V),,@printf '  %-4s %s\n' $(1) $(subst $(B)/,,$@))
 # Optimised, with exact floating point: no contraction, no reassociation, ever.
 OPT     ?= -O2 -g
@@ -46,14 +48,23 @@ DATA_SRC := $(wildcard plugins/datasets/*.c)
 DATA_SO  := $(DATA_SRC:%.c=$(B)/%.so)
 CPU_SRC  := $(wildcard plugins/backends/cpu/*.c)
 CPU_SO   := $(if $(CPU_SRC),$(B)/plugins/backends/cpu.so)
+# The CUDA backend needs headers alone, and opens NVIDIA's libraries at run time. make CUDA=0: as if there were none.
+CUDA     ?= $(firstword $(wildcard $(CUDA_HOME)/include/cuda.h /usr/local/cuda/include/cuda.h $(wildcard /usr/local/cuda-*/include/cuda.h) /usr/include/cuda.h))
+CUDA_NEEDS := cuda.h nvrtc.h cublasLt.h cudnn_graph.h
+CUDA_INC := $(if $(filter-out 0,$(CUDA)),$(patsubst %/,%,$(dir $(CUDA))))
+CUDA_LACKS := $(if $(CUDA_INC),$(filter-out $(notdir $(wildcard $(CUDA_NEEDS:%=$(CUDA_INC)/%))),$(CUDA_NEEDS)),cuda.h)
+CUDA_SRC := $(if $(CUDA_LACKS),,$(wildcard plugins/backends/cuda/*.c))
+CUDA_SO  := $(if $(CUDA_SRC),$(B)/plugins/backends/cuda.so)
+CUDA_DOUBLE := $(if $(CUDA_SRC),$(B)/tests/cuda_double.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
-PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(WEIGHTS)
+PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(CUDA_SO) $(WEIGHTS)
 
 .PHONY: all gantry deps pairs test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
 gantry: $(B)/gantry $(PLUGINS) $(B)/sdk/abi/lock
+	$(if $(CUDA_LACKS),@echo "  the CUDA backend is left out: $(if $(CUDA_INC),no $(CUDA_LACKS) in $(CUDA_INC),no cuda.h below CUDA_HOME$(,) /usr/local/cuda* or /usr/include)")
 	@ln -sf $(B)/gantry $@
 
 $(B)/gantry: $(HOST_OBJ)
@@ -95,23 +106,54 @@ $(B)/plugins/backends/cpu.so: $(CPU_SRC:%.c=$(B)/%.o)
 	$(call say,SO)
 	$(Q)$(CC) $(SANFLAGS) -shared -fopenmp -o $@ $^ -ldnnl $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas) -lmd -lm -ldl -lpthread
 
+CUDA_CFLAGS = $(CFLAGS) -fvisibility=hidden -Isdk/include -Iplugins/backends/cuda -I$(B)/plugins/backends/cuda -isystem $(CUDA_INC)
+# Kernels travel as text: what stands in front of every program, then each body of kernels/ by its name.
+CUDA_PRELUDE := sdk/include/gantry/scalar.h sdk/include/gantry/philox.h plugins/backends/cpu/elementwise.h plugins/backends/cuda/prelude.h
+CUDA_KERNELS := $(wildcard plugins/backends/cuda/kernels/*.cu)
+AS_STRINGS := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/",/'
+$(B)/plugins/backends/cuda/kernels_text.h: $(CUDA_PRELUDE) $(CUDA_KERNELS) Makefile
+	@mkdir -p $(@D)
+	@{ echo 'static const char *const text_prelude[] __attribute__((unused)) = {'; { cat plugins/backends/cuda/integers.h; printf '#define CPU_GENERATED\n'; cat $(CUDA_PRELUDE); } | $(AS_STRINGS); echo '0};'; \
+	  for k in $(CUDA_KERNELS); do echo "static const char *const text_$$(basename $$k .cu)[] __attribute__((unused)) = {"; $(AS_STRINGS) $$k; echo '0};'; done; } >$@
+$(CUDA_SRC:%.c=$(B)/%.o): $(B)/plugins/backends/cuda/kernels_text.h
+$(B)/plugins/backends/cuda/%.o: plugins/backends/cuda/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CUDA_CFLAGS) -c -o $@ $<
+$(B)/plugins/backends/cuda.so: $(CUDA_SRC:%.c=$(B)/%.o)
+	$(call say,SO)
+	$(Q)$(CC) $(SANFLAGS) -shared -o $@ $^ -lmd -lm -ldl -lpthread
+
 # What tests and benchmarks link: the host without main().
 $(HOST_LIB): $(LIB_OBJ)
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # ---- tests: one CUnit binary per file, mirroring harness/ -----------------------------------------------------------------------
-TEST_SRC := $(wildcard tests/unit/*/test_*.c)
+TEST_SRC := $(filter-out $(if $(CUDA_LACKS),tests/unit/backends_cuda/%),$(wildcard tests/unit/*/test_*.c))
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 $(B)/tests/%: tests/unit/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)
 	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+# Tests of the CUDA backend also call its parts: compiling for real GPUs and describing convolutions need none.
+CUDA_PARTS := $(filter-out %/backend.o,$(CUDA_SRC:%.c=$(B)/%.o))
+$(B)/tests/backends_cuda/%: tests/unit/backends_cuda/%.c tests/unit/t.h $(HOST_LIB) $(CUDA_PARTS)
+	@mkdir -p $(@D)
+	$(call say,TEST)
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -Iplugins/backends/cuda -isystem $(CUDA_INC) -rdynamic -o $@ $< $(CUDA_PARTS) $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 $(B)/bench/%: tests/bench/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)
 	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 .SECONDARY:
+
+# NVIDIA's driver and libraries as the tests have them: tests/cuda_double/double.h
+DOUBLE_SRC := $(if $(CUDA_SRC),$(wildcard tests/cuda_double/*.c))
+$(CUDA_DOUBLE): $(DOUBLE_SRC) $(wildcard tests/cuda_double/*.h)
+	@mkdir -p $(@D)
+	$(call say,SO)
+	$(Q)$(CC) -std=c11 -O2 -g -Wall -Wextra $(if $(CI),-Werror) -ffp-contract=off -fno-strict-aliasing -fPIC -shared -fvisibility=hidden $(SANFLAGS) -isystem $(CUDA_INC) -o $@ $(DOUBLE_SRC) -ldl
 
 # Plugins made for tests, good and bad, in a root of their own: build/<config>/fixtures/<kind>/<name>.so
 FIXTURE_SRC := $(wildcard tests/fixtures/*/*.c)
@@ -123,7 +165,7 @@ $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 $(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
 $(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
-test-binaries: $(TEST_BIN) $(FIXTURE_SO)
+test-binaries: $(TEST_BIN) $(FIXTURE_SO) $(CUDA_DOUBLE)
 test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
@@ -216,4 +258,4 @@ deps:
 clean:
 	rm -rf build/release build/address build/undefined build/thread gantry
 
--include $(HOST_OBJ:.o=.d) $(patsubst %.so,%.d,$(filter %.so,$(PLUGINS))) $(CPU_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d) $(FIXTURE_SO:.so=.d)
+-include $(HOST_OBJ:.o=.d) $(patsubst %.so,%.d,$(filter %.so,$(PLUGINS))) $(CPU_SRC:%.c=$(B)/%.d) $(CUDA_SRC:%.c=$(B)/%.d) $(TEST_BIN:=.d) $(FIXTURE_SO:.so=.d)

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/open.h"
+#include "exec/exec.h"
 #include "sched/sched.h"
 #include "store/layout.h"
 
@@ -17,6 +18,8 @@ static void say(int ok, int *bad, const char *name, const char *text) {
   printf("%-5s %-12s %s\n", ok ? "ok" : "BAD", name, text);
   *bad += !ok;
 }
+
+static int has_driver(void) { return access("/dev/nvidiactl", F_OK) == 0; }
 
 static void machine(arena *a, int *bad) {
   struct utsname u;
@@ -38,7 +41,16 @@ static void machine(arena *a, int *bad) {
   say(known, bad, "system", known ? arena_fmt(a, "%s %s %s", u.sysname, u.release, u.machine) : "unknown");
   say(1, bad, "processor", arena_fmt(a, "%s, %lld cores for this process", cpu, (long long)sched_cores()));
   say(memory_kb > 512 * 1024, bad, "memory", arena_fmt(a, "%.1f GB available", (double)memory_kb / 1048576));
-  say(access("/dev/nvidiactl", F_OK) != 0 || access("/dev/nvidiactl", R_OK) == 0, bad, "GPU", access("/dev/nvidiactl", F_OK) ? "no NVIDIA driver: the CPU backend is used" : "an NVIDIA driver is loaded");
+  say(!has_driver() || access("/dev/nvidiactl", R_OK) == 0, bad, "GPU", has_driver() ? "an NVIDIA driver is loaded" : "no NVIDIA driver: the CPU backend is used");
+}
+
+/* What a backend says of this machine. One that cannot run stands in the way only where its device seems to be there. */
+static void backend(abi_plugin *p, arena *a, int *bad) {
+  err e = {0};
+  gantry_probe q;
+  if (abi_open(p, &e) || exec_probe(p->live->iface, p->live->name, &q, &e)) say(0, bad, "backend", e.msg);
+  else if (q.score <= 0) say(strcmp(p->desc->name, "cuda") || !has_driver(), bad, "backend", arena_fmt(a, "%s %s loads and cannot run here: %s", p->desc->name, p->desc->version, q.reason));
+  else say(!q.reason[0], bad, "backend", arena_fmt(a, "%s %s: %s; %s%s%s", p->desc->name, p->desc->version, q.device, q.libraries, q.reason[0] ? "; it runs, slower than it could: " : "", q.reason));
 }
 
 static void plugins(abi_registry *reg, arena *a, int *bad) {
@@ -51,10 +63,7 @@ static void plugins(abi_registry *reg, arena *a, int *bad) {
   say(good > 0, bad, "plugins", good ? arena_fmt(a, "%u usable", good) : "none found: set GANTRY_PLUGIN_PATH or give --plugin-path");
   for (uint32_t k = 0; k < abi_count(reg); k++) {
     abi_plugin *p = abi_at(reg, k);
-    err e = {0};
-    if (p->refused || p->desc->kind != GANTRY_KIND_BACKEND) continue;
-    int fails = abi_open(p, &e) != 0;
-    say(!fails, bad, "backend", fails ? e.msg : arena_fmt(a, "%s %s loads", p->desc->name, p->desc->version));
+    if (!p->refused && p->desc->kind == GANTRY_KIND_BACKEND) backend(p, a, bad);
   }
   if (!backends) say(0, bad, "backend", "none: nothing can be trained");
 }

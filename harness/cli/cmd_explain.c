@@ -42,12 +42,13 @@ static gantry_status show(train_run *r, const char *name, const char *stage, int
 }
 
 int cmd_explain(int argc, char **argv) {
-  enum { PROGRAM, STAGE, CELL, MEASURE, OPEN, N = OPEN + OPEN_N };
+  enum { PROGRAM, STAGE, CELL, MEASURE, DEVICE, OPEN, N = OPEN + OPEN_N };
   flag f[N] = {
     {.name = "--program", .value = "NAME", .help = "d_step, g_step, ... (default d_step)", .type = FLAG_TEXT},
     {.name = "--stage", .value = "STAGE", .help = "ir (with gradients), opt, plan or kernels (default plan)", .type = FLAG_TEXT},
     {.name = "--cell", .value = "LABEL|N", .help = "which cell (default: the first)", .type = FLAG_TEXT},
-    {.name = "--measure", .value = "RUNS", .help = "times every step, the best of that many runs (kernels)", .type = FLAG_INT}, OPEN_FLAGS};
+    {.name = "--measure", .value = "RUNS", .help = "times every step, the best of that many runs (kernels)", .type = FLAG_INT},
+    {.name = "--device", .value = "NAME", .help = "whose plan and times: cpu (default), cuda, cuda:1 or auto", .type = FLAG_TEXT}, OPEN_FLAGS};
   const char *words[3];
   uint32_t n;
   int rc = flags_parse(argc, argv, "gantry explain EXP.json [--program NAME] [--stage STAGE] [--measure RUNS]", f, N, words, 3, &n), known = 0;
@@ -67,6 +68,7 @@ int cmd_explain(int argc, char **argv) {
   const cfg_cell *c;
   abi_registry *reg = open_registry(a, f + OPEN, &e);
   if (reg && !open_experiment(words[0], reg, f + OPEN, 0, &x, &e) && (c = open_cell(x, f[CELL].text, &e)) && !train_open(c->run, reg, x->seeds[0], 0, &r, &e) &&
+      (r->device = f[DEVICE].on ? f[DEVICE].text : r->device) &&
       !show(r, f[PROGRAM].on ? f[PROGRAM].text : "d_step", stage, f[MEASURE].on ? f[MEASURE].number : 0, &out, &e))
     fwrite(out.p, 1, out.n, stdout);
   rc = e.code ? flags_error("explain", &e) : EXIT_OK;

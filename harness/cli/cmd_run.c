@@ -17,10 +17,10 @@ enum { DEFAULT_TIMEOUT_S = 900, LOG_BYTES = 256 << 20 };
 
 static const char *const *worker_flags(arena *a, const char *out, const flag *f) {
   const flag *files = &f[OPEN + OPEN_PLUGIN], *roots = &f[OPEN + OPEN_PLUGIN_PATH];
-  const char **x = ARENA_ARRAY(a, const char *, 5 + 2 * (files->n_list + roots->n_list)), *device = f[DEVICE].text;
+  const char **x = ARENA_ARRAY(a, const char *, 5 + 2 * (files->n_list + roots->n_list)), *device = f[DEVICE].on ? f[DEVICE].text : "auto";
   uint32_t n = 0;
   x[n++] = "--cache", x[n++] = arena_fmt(a, "%s/cache", out);
-  if (device && strcmp(device, "auto") && strcmp(device, "cpu")) x[n++] = "--device", x[n++] = device;
+  x[n++] = "--device", x[n++] = device;
   for (uint32_t k = 0; k < files->n_list; k++) x[n++] = "--plugin", x[n++] = files->list[k];
   for (uint32_t k = 0; k < roots->n_list; k++) x[n++] = "--plugin-path", x[n++] = roots->list[k];
   return x;
@@ -95,7 +95,7 @@ int cmd_run(int argc, char **argv) {
   flag f[N] = {
     [OUT] = {.name = "--out", .value = "DIR", .help = "where everything goes (default $GANTRY_OUT or gantry-out)", .type = FLAG_TEXT},
     [JOBS] = {.name = "--jobs", .value = "N", .help = "runs at a time (default: as many as fit the cores)", .type = FLAG_INT},
-    [DEVICE] = {.name = "--device", .value = "NAME", .help = "auto, cpu, cuda or cuda:1", .type = FLAG_TEXT},
+    [DEVICE] = {.name = "--device", .value = "NAME", .help = "auto (default), cpu, cuda or cuda:1", .type = FLAG_TEXT},
     [SMOKE] = {.name = "--smoke", .help = "every cell for ten steps with one evaluation, to see that all of it works", .type = FLAG_BOOL},
     [RETRY] = {.name = "--retry", .help = "also runs that failed before", .type = FLAG_BOOL},
     [RETRIES] = {.name = "--retries", .value = "N", .help = "further tries of a run that crashed, hung or ran out of memory (default 1)", .type = FLAG_INT},

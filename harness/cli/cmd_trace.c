@@ -6,12 +6,13 @@
 #include "train/train.h"
 
 int cmd_trace(int argc, char **argv) {
-  enum { STEPS, OUT, CELL, SEED, OPEN, N = OPEN + OPEN_N };
+  enum { STEPS, OUT, CELL, SEED, DEVICE, OPEN, N = OPEN + OPEN_N };
   flag f[N] = {
     {.name = "--steps", .value = "N", .help = "steps to trace (default 1)", .type = FLAG_INT},
     {.name = "--output", .value = "FILE", .help = "the safetensors file to write (-o)", .type = FLAG_TEXT},
     {.name = "--cell", .value = "LABEL|N", .help = "which cell (default: the first)", .type = FLAG_TEXT},
-    {.name = "--seed", .value = "N", .help = "the seed (default: the experiment's first)", .type = FLAG_INT}, OPEN_FLAGS};
+    {.name = "--seed", .value = "N", .help = "the seed (default: the experiment's first)", .type = FLAG_INT},
+    {.name = "--device", .value = "NAME", .help = "cpu (default), cuda, cuda:1 or auto", .type = FLAG_TEXT}, OPEN_FLAGS};
   const char *words[3];
   uint32_t n;
   int rc = flags_parse(argc, argv, "gantry trace EXP.json --steps N -o FILE [--cell LABEL]", f, N, words, 3, &n);
@@ -28,7 +29,8 @@ int cmd_trace(int argc, char **argv) {
   abi_registry *reg = open_registry(a, f + OPEN, &e);
   int64_t steps = f[STEPS].on ? f[STEPS].number : 1;
   if (reg && !open_experiment(words[0], reg, f + OPEN, 0, &x, &e) && (c = open_cell(x, f[CELL].text, &e)) &&
-      !train_open(c->run, reg, f[SEED].on ? (uint64_t)f[SEED].number : x->seeds[0], 1, &r, &e) && !train_start(r, &e) && !train_trace_file(r, steps, f[OUT].text, &e))
+      !train_open(c->run, reg, f[SEED].on ? (uint64_t)f[SEED].number : x->seeds[0], 1, &r, &e) &&
+      (r->device = f[DEVICE].on ? f[DEVICE].text : r->device) && !train_start(r, &e) && !train_trace_file(r, steps, f[OUT].text, &e))
     printf("%s: %lld steps of %s, seed %llu\n", f[OUT].text, (long long)steps, *c->label ? c->label : x->name, (unsigned long long)r->seed);
   rc = e.code ? flags_error("trace", &e) : EXIT_OK;
   train_close(r);

@@ -47,20 +47,9 @@ static void done(rec_writer *w, int64_t step, const char *status, const err *e) 
   rec_flush(w, &ignored); /* if the parent is gone, nobody is left to be told */
 }
 
-/* Bytes of states, inputs and data: known without a backend. */
-static int64_t bytes_of_states(const train_run *r) {
-  int64_t n = r->data->sample_bytes * r->data->count;
-  for (uint32_t k = 0; k < r->world->states.n; k++) {
-    const abi_state *s = &r->world->states.p[k];
-    int64_t m = ir_dtype_size(s->dtype);
-    for (uint32_t j = 0; j < s->rank; j++) m *= s->dims[j];
-    n += m;
-  }
-  return n;
-}
-
 static gantry_status probe(train_run *r, rec_writer *w, err *e) {
   char key[65], text[32];
+  int64_t bytes = 0;
   train_key(r, key);
   fact(w, "train_key", key);
   fact(w, "data", r->data->sha256);
@@ -70,7 +59,8 @@ static gantry_status probe(train_run *r, rec_writer *w, err *e) {
   fact(w, "params.d", text);
   snprintf(text, sizeof text, "%lld", (long long)r->total_steps);
   fact(w, "steps.total", text);
-  snprintf(text, sizeof text, "%lld", (long long)bytes_of_states(r));
+  TRY(train_memory(r, &bytes, e));
+  snprintf(text, sizeof text, "%lld", (long long)bytes);
   fact(w, "memory.bytes", text);
   for (uint32_t k = 0; k < r->programs.n; k++) {
     char name[300];
@@ -100,7 +90,7 @@ int cmd_worker(int argc, char **argv) {
     [PLUGIN] = {.name = "--plugin", .value = "FILE", .help = "a plugin file", .type = FLAG_LIST},
     [PLUGIN_PATH] = {.name = "--plugin-path", .value = "DIR", .help = "a root of plugin folders", .type = FLAG_LIST},
     [CACHE] = {.name = "--cache", .value = "DIR", .help = "where what metrics keep of real images is shared between runs", .type = FLAG_TEXT},
-    [DEVICE] = {.name = "--device", .value = "NAME", .help = "backend (default cpu)", .type = FLAG_TEXT},
+    [DEVICE] = {.name = "--device", .value = "NAME", .help = "backend: cpu, cuda, cuda:1, auto (default cpu)", .type = FLAG_TEXT},
     [STOP_AFTER] = {.name = "--stop-after", .value = "N", .help = "checkpoint and stop at this step", .type = FLAG_INT}};
   const char *words[2];
   uint32_t n_words;
@@ -125,6 +115,7 @@ int cmd_worker(int argc, char **argv) {
   if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
     train_loop_options o = {.dir = f[DIR].text, .cache = f[CACHE].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
     if (f[DEVICE].on) r->device = f[DEVICE].text;
+    r->folder = f[DIR].text;
     if (f[PROBE].on) probe(r, w, &e);
     else {
       beat(w, "compiling");

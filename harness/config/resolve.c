@@ -222,7 +222,7 @@ static gantry_status resolve_start(resolver *rs, const json_t *v, json_t *made) 
 
 static gantry_status resolve_train(resolver *rs, json_t *out) {
   static const char *const known[] = {"batch", "d_steps", "g_steps", "accumulate", "updates", "length", "precision", "threads", "init_seed", "data_seed", "noise_seed", "init_from", NULL};
-  static const char *const updates[] = {"alternating", "simultaneous", NULL}, *const precisions[] = {"f32", "bf16", NULL};
+  static const char *const updates[] = {"alternating", "simultaneous", NULL}, *const precisions[] = {"f32", "tf32", "bf16", NULL};
   json_t *v, *made = json_object();
   cfg_run *r = rs->r;
   const char *how;

@@ -132,7 +132,7 @@ static json_t *base_schema(abi_registry *reg) {
   put(p, "schedules", map_of(closed(schedule)));
   for (int k = 0; k < 5; k++) put(train, counts[k], json_pack("{s:s, s:i}", "type", "integer", "minimum", 1));
   put(train, "updates", json_pack("{s:[s,s]}", "enum", "alternating", "simultaneous"));
-  put(train, "precision", json_pack("{s:[s,s]}", "enum", "f32", "bf16"));
+  put(train, "precision", json_pack("{s:[s,s,s]}", "enum", "f32", "tf32", "bf16"));
   put(train, "length", ref("duration"));
   for (int k = 0; k < 3; k++) put(train, seeds[k], seed());
   put(train, "init_from", typed("string"));

@@ -59,12 +59,16 @@ static gantry_status device_status(exec_session *s, gantry_status st, err *e) {
 }
 
 exec_session *exec_open(const gantry_backend *iface, const char *name, int device, int threads, err *e) {
+  return exec_open_as(iface, name, (gantry_open){.device = (uint32_t)device, .threads = (uint32_t)threads}, e);
+}
+
+exec_session *exec_open_as(const gantry_backend *iface, const char *name, gantry_open o, err *e) {
   exec_session *s = mem_alloc(sizeof *s);
   s->device.cx.host = &device_host;
   s->backend = iface;
   s->mem = arena_new();
   s->name = arena_str(s->mem, name);
-  gantry_open o = {.struct_size = sizeof o, .device = (uint32_t)device, .threads = (uint32_t)threads};
+  o.struct_size = sizeof o;
   if (device_status(s, iface->open(&s->device.cx, &o, &s->self), e)) {
     arena_free(s->mem);
     free(s);

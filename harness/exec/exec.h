@@ -14,6 +14,8 @@ typedef struct exec_program exec_program;
 
 /* iface comes from a loaded backend plugin; name is for messages. */
 exec_session *exec_open(const gantry_backend *iface, const char *name, int device, int threads, err *e);
+/* The same with everything that a backend can be told; struct_size is set here. */
+exec_session *exec_open_as(const gantry_backend *iface, const char *name, gantry_open o, err *e);
 void exec_close(exec_session *s);
 /* What the backend says of this machine, without opening it. */
 gantry_status exec_probe(const gantry_backend *iface, const char *name, gantry_probe *out, err *e);

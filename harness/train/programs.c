@@ -83,9 +83,7 @@ static void set_threads(int64_t n) {
 
 gantry_status train_start(train_run *r, err *e) {
   set_threads(r->cfg->threads);
-  if (!(r->backend = abi_need(r->registry, GANTRY_KIND_BACKEND, r->device, e)) || abi_open(r->backend, e)) return e->code;
-  r->session = exec_open(r->backend->live->iface, r->backend->live->name, 0, (int)r->cfg->threads, e);
-  if (!r->session) return e->code;
+  TRY(train_session(r, e));
   TRY(data_upload(r->data, r->session, "train", e));
   abi_builder *b = abi_builder_new(r->world, "init");
   abi_build_init(b, 0);

@@ -39,7 +39,8 @@ struct train_run {
   VEC(train_program) programs;
   exec_session *session;
   abi_plugin *backend;
-  const char *device;        /* name of the backend: "cpu" */
+  const char *device;        /* "cpu", "cuda:1", "auto": the best there is */
+  const char *folder;        /* of the run, where a backend may freeze its choices; NULL: none */
   uint64_t seed;
   int64_t total_steps;
   uint32_t most_programs;    /* of one step */
@@ -55,12 +56,16 @@ struct train_run {
 /* world.c: opens the plugins and the data set, makes networks and hooks. device: "cpu". */
 gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e);
 void train_close(train_run *r);
+/* device.c: opens the backend that r->device names, in the run's precision. */
+gantry_status train_session(train_run *r, err *e);
 /* Opens the backend, compiles every program, runs the init program. */
 gantry_status train_start(train_run *r, err *e);
 /* sha256 of what can change the weights: train_json, seed, data content, given weights, graph hashes. */
 void train_key(const train_run *r, char hex[65]);
 /* Runs steps first .. first+n-1. */
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
+/* memory.c: bytes of states, data and the workspace that the largest program needs; known before anything is opened. */
+gantry_status train_memory(const train_run *r, int64_t *bytes, err *e);
 int64_t train_param_count(const train_run *r, uint32_t role);
 
 /* programs.c, for methods */

@@ -96,7 +96,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->world->seeds[ABI_SEED_INIT] = cfg->init_seed;
   r->world->seeds[ABI_SEED_DATA] = cfg->data_seed;
   r->world->seeds[ABI_SEED_NOISE] = cfg->noise_seed;
-  if (strcmp(cfg->precision, "f32")) {
+  if (strcmp(cfg->precision, "f32") && strcmp(cfg->precision, "tf32")) {
     err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": no backend of this gantry trains in it yet; leave it out, or say \"f32\"", cfg->precision);
     goto failed;
   }

@@ -8,14 +8,15 @@
 
 typedef struct device { arena *mem; abi_registry *registry; exec_session *session; } device;
 
-static inline device device_open(err *e) {
+static inline device device_open_on(const char *backend, err *e) {
   device d = {.mem = arena_new()};
   abi_sources s = abi_default_sources(d.mem, NULL, 0, NULL, 0);
   d.registry = abi_registry_open(&s, e);
-  abi_plugin *p = d.registry ? abi_need(d.registry, GANTRY_KIND_BACKEND, "cpu", e) : NULL;
-  if (p && !abi_open(p, e)) d.session = exec_open(p->live->iface, "cpu", 0, 1, e);
+  abi_plugin *p = d.registry ? abi_need(d.registry, GANTRY_KIND_BACKEND, backend, e) : NULL;
+  if (p && !abi_open(p, e)) d.session = exec_open(p->live->iface, backend, 0, 1, e);
   return d;
 }
+static inline device device_open(err *e) { return device_open_on("cpu", e); }
 
 static inline void device_close(device *d) {
   exec_close(d->session);
@@ -47,16 +48,10 @@ static inline void device_put(void *p, uint32_t dtype, int64_t k, double v) {
   }
 }
 
-/* Uploads the leaves' values, compiles and runs g, and compares every root with the reference. Returns the largest error relative to
- * max(1, |reference|), or infinity after a message in e. NaN must meet NaN. */
-static inline double device_compare(device *d, const ir_graph *g, const char *program, ir_bind *bind, void *user, err *e) {
-  uint32_t n_roots = g->roots.n;
-  ir_id *want = mem_alloc(sizeof *want * (n_roots + 1));
-  double **ref = mem_alloc(sizeof *ref * (n_roots + 1)), worst = 0;
+/* Compiles g, uploads its leaves' values and runs it once. */
+static inline void device_run(device *d, const ir_graph *g, const char *program, ir_bind *fill, void *user, err *e) {
   uint8_t *live = ir_live(g);
-  for (uint32_t k = 0; k < n_roots; k++) want[k] = g->roots.p[k].id;
-  gantry_status st = ir_eval(g, want, n_roots, bind, user, ref, e);
-  exec_program *p = st ? NULL : exec_compile(d->session, g, program, e);
+  exec_program *p = exec_compile(d->session, g, program, e);
   for (ir_id id = 1; id < g->nodes.n && p && !e->code; id++) {
     const ir_node *n = ir_at(g, id);
     if (!live[id] || (n->op != GANTRY_OP_INPUT && n->op != GANTRY_OP_STATE)) continue;
@@ -64,7 +59,7 @@ static inline double device_compare(device *d, const ir_graph *g, const char *pr
     int64_t count = ir_count(g, id);
     double *v = mem_alloc(sizeof *v * (size_t)count);
     void *raw = mem_alloc((size_t)(count * 8));
-    if (!exec_tensor_make(d->session, name, n->dtype, n->rank, ir_dims(g, id), e) && !bind(user, name, n->dtype, count, v, e)) {
+    if (!exec_tensor_make(d->session, name, n->dtype, n->rank, ir_dims(g, id), e) && !fill(user, name, n->dtype, count, v, e)) {
       for (int64_t k = 0; k < count; k++) device_put(raw, n->dtype, k, v[k]);
       exec_write(d->session, name, raw, count * ir_dtype_size(n->dtype), e);
     }
@@ -72,7 +67,18 @@ static inline double device_compare(device *d, const ir_graph *g, const char *pr
     free(raw);
   }
   if (p && !e->code) exec_run(d->session, &p, 1, e);
-  for (uint32_t k = 0; k < n_roots && p && !e->code; k++) {
+  free(live);
+}
+
+/* Uploads the leaves' values, compiles and runs g, and compares every root with the reference. Returns the largest error relative to
+ * max(1, |reference|), or infinity after a message in e. NaN must meet NaN. */
+static inline double device_compare(device *d, const ir_graph *g, const char *program, ir_bind *fill, void *user, err *e) {
+  uint32_t n_roots = g->roots.n;
+  ir_id *want = mem_alloc(sizeof *want * (n_roots + 1));
+  double **ref = mem_alloc(sizeof *ref * (n_roots + 1)), worst = 0;
+  for (uint32_t k = 0; k < n_roots; k++) want[k] = g->roots.p[k].id;
+  if (!ir_eval(g, want, n_roots, fill, user, ref, e)) device_run(d, g, program, fill, user, e);
+  for (uint32_t k = 0; k < n_roots && !e->code; k++) {
     const ir_root *r = &g->roots.p[k];
     char name[256];
     if (r->kind == IR_STORE) snprintf(name, sizeof name, "%s", ir_name(g, r->name));
@@ -90,7 +96,6 @@ static inline double device_compare(device *d, const ir_graph *g, const char *pr
   for (uint32_t k = 0; k < n_roots; k++) free(ref[k]);
   free(ref);
   free(want);
-  free(live);
   return e->code ? INFINITY : worst;
 }
 #endif

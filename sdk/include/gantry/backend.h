@@ -14,9 +14,20 @@ typedef struct gantry_probe { /* struct_size set by the host */
   char device[128];         /* "AMD EPYC 9R14, 2 cores" */
   char libraries[256];      /* versions of what it uses: part of what a run records and freezes */
   char reason[256];
+  uint32_t precisions;      /* bit 1 << GANTRY_PRECISION_* for each that contractions can compute in; 0 from backends older than this field: f32 alone */
+  uint32_t reserved0;
 } gantry_probe;
 
-typedef struct gantry_open { uint32_t struct_size, device, threads, reserved0; } gantry_open;
+/* How MATMUL and the convolutions of f32 tensors compute. States, sums and everything else stay f32. */
+enum {
+  GANTRY_PRECISION_F32 = 0,
+  GANTRY_PRECISION_TF32 = 1 /* operands rounded to 10 bits of mantissa where the device has units for that */
+};
+
+typedef struct gantry_open {
+  uint32_t struct_size, device, threads, precision; /* precision: GANTRY_PRECISION_* */
+  const char *folder; /* of the run, or NULL: choices that cost time or would differ from start to start are kept and found again there */
+} gantry_open;
 
 typedef struct gantry_query { /* struct_size set by the host; asked before memory is planned */
   uint32_t struct_size, supported; /* 0 or 1; truthful and total over ops.def's LIB class and the types it names */

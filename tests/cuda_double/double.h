@@ -1,0 +1,23 @@
+/* double.h - a stand-in for NVIDIA's driver and libraries, for tests on machines without a GPU: one shared object with their names, so that the whole
+ * CUDA backend runs, from finding libraries to replaying graphs.
+ *
+ *   driver.c   memory of the host under addresses that only this object can read, kernels run by calling them, streams, graphs, events
+ *   nvrtc.c    kernels compiled as C by cc: a "cubin" is a shared object
+ *   dnn.c      descriptors as bags of attributes, heuristics with engines to refuse, convolutions by plain loops
+ *   blas.c     products by plain loops
+ *
+ * Faults, by environment: GANTRY_DOUBLE_MEMORY=bytes of the device; GANTRY_DOUBLE_LOSE=n: the device is lost at the n-th kernel or library call;
+ * GANTRY_DOUBLE_DEVICES=n; GANTRY_DOUBLE_VERSION=12040 of the driver; GANTRY_DOUBLE_BREAK=-Dname=1,
+ * an option for cc that breaks what kernels are compiled from. GANTRY_DOUBLE_LOG=file: a line per graph captured, graph replayed, upload and plan of cuDNN.
+ * GANTRY_DOUBLE_SOURCES=folder: every program that NVRTC was given, a file each. */
+#ifndef CUDA_DOUBLE_H
+#define CUDA_DOUBLE_H
+#include <stddef.h>
+#define EXPORT __attribute__((visibility("default")))
+
+/* An address of the device as one of the host. NULL stays NULL; what is no device address stays as it is and crashes whoever reads it. */
+void *double_host(const void *device);
+/* Does fn(copy of payload) now, or at every replay if the stream is being captured. 0, or the device's error. */
+int double_do(void (*fn)(void *payload), const void *payload, size_t bytes);
+void double_log(const char *what, long long n);
+#endif

@@ -1,0 +1,243 @@
+/* test_run.c - the CUDA backend at work on the test double: training beside the CPU backend, one graph a step, nothing uploaded between log points,
+ * engines frozen in the run's folder, and everything that can go wrong told in one line. */
+#include <unistd.h>
+
+#include "base/files.h"
+#include "double.h"
+#include "run.h"
+
+#define MLP "\"g\": {\"arch\": {\"name\": \"mlp\"}}, \"d\": {\"arch\": {\"name\": \"mlp\"}}"
+#define RING "{\"data\": {\"name\": \"gaussians\"}, " MLP ", \"regularizers\": {\"gp\": {\"name\": \"gradient_penalty\"}}, \"loss\": {\"name\": \"wasserstein\"}, \"train\": {\"batch\": 16, \"length\": {\"steps\": 20}}}"
+#define DCGAN "{\"data\": {\"name\": \"idx\", \"path\": \"fashion-mnist\", \"limit\": 64}, \"g\": {\"arch\": {\"name\": \"dcgan\", \"size\": 28, \"width\": 4, \"z\": 8}, \"ema\": {\"half_life\": {\"images\": 100}}}, " \
+  "\"d\": {\"arch\": {\"name\": \"dcgan\", \"size\": 28, \"width\": 4, \"norm\": \"none\"}}, \"regularizers\": {\"sn\": {\"name\": \"spectral_norm\", \"of\": \"d\"}}, " \
+  "\"train\": {\"batch\": 8, \"length\": {\"steps\": 20}}}"
+
+static char log_path[] = "/tmp/gantry-double-log-XXXXXX";
+
+static int open_on(test_run *t, const char *base, const char *name, const char *folder, int trace) {
+  double_use();
+  if (!test_run_open(t, base, 3, trace, 0)) return 0;
+  t->r->device = name;
+  t->r->folder = folder;
+  if (train_start(t->r, &t->e)) printf("# %s\n", t->e.msg);
+  return !t->e.code;
+}
+
+/* The largest difference of any state or output, relative to its own largest value; random draws and counters must be equal. */
+static double apart(test_run *a, test_run *b, const char **worst) {
+  double most = 0;
+  for (uint32_t k = 0; k < exec_tensor_count(a->r->session); k++) {
+    const exec_tensor *x = exec_tensor_at(a->r->session, k), *y = exec_tensor_get(b->r->session, x->name);
+    if (!y || !strncmp(x->name, "const/", 6)) continue;
+    void *p = mem_alloc((size_t)x->bytes), *q = mem_alloc((size_t)y->bytes);
+    double scale = 1e-3, d = 0;
+    exec_read(a->r->session, x->name, p, x->bytes, &a->e);
+    exec_read(b->r->session, x->name, q, y->bytes, &b->e);
+    for (int64_t i = 0, n = x->bytes / ir_dtype_size(x->dtype); i < n; i++) {
+      double u = device_get(p, x->dtype, i), v = device_get(q, y->dtype, i);
+      scale = fmax(scale, fabs(u));
+      d = u == v || (isnan(u) && isnan(v)) ? d : fmax(d, fabs(u - v));
+    }
+    if (d && (!ir_is_float(x->dtype) || strstr(x->name, "/draw/"))) scale = 0;
+    if (d && d / scale > most) {
+      most = d / scale;
+      *worst = x->name;
+    }
+    free(p);
+    free(q);
+  }
+  return most;
+}
+
+static void beside_the_cpu(const char *base, int steps, double tolerance) {
+  test_run cpu, gpu;
+  const char *worst = "";
+  char text[400];
+  int ok = open_on(&cpu, base, "cpu", NULL, 1);
+  ok &= open_on(&gpu, base, "cuda", NULL, 1);
+  T_CHECK(ok);
+  if (ok) {
+    T_CHECK(!train_steps(cpu.r, 0, steps, &cpu.e) && !train_steps(gpu.r, 0, steps, &gpu.e) && !exec_sync(gpu.r->session, &gpu.e));
+    double d = apart(&cpu, &gpu, &worst);
+    snprintf(text, sizeof text, "%s differs by %.3g of its largest value", worst, d);
+    t_check_msg(d <= tolerance, __LINE__, __FILE__, text);
+    T_CHECK(!cpu.e.code && !gpu.e.code);
+  }
+  test_run_close(&cpu);
+  test_run_close(&gpu);
+}
+static void test_cuda_run__ring_beside_the_cpu(void) { beside_the_cpu(RING, 6, 1e-4); }
+static void test_cuda_run__dcgan_beside_the_cpu(void) {
+  err e = {0};
+  test_run probe;
+  int there = test_run_open(&probe, DCGAN, 1, 0, 0);
+  (void)e;
+  test_run_close(&probe);
+  if (!there) T_SKIP("no Fashion-MNIST on this machine");
+  beside_the_cpu(DCGAN, 4, 1e-4);
+}
+
+static int lines_of(const char *what) {
+  char line[200];
+  int n = 0;
+  FILE *f = fopen(log_path, "r");
+  while (f && fgets(line, sizeof line, f)) n += !strncmp(line, what, strlen(what));
+  if (f) fclose(f);
+  return n;
+}
+static void clear_log(void) {
+  FILE *f = fopen(log_path, "w");
+  if (f) fclose(f);
+}
+
+static void test_cuda_run__a_step_is_one_graph_and_uploads_nothing(void) {
+  test_run t;
+  int fd = mkstemp(log_path);
+  if (fd >= 0) close(fd);
+  setenv("GANTRY_DOUBLE_LOG", log_path, 1);
+  if (open_on(&t, RING, "cuda", NULL, 0)) {
+    T_CHECK(!train_steps(t.r, 0, 2, &t.e)); /* done piece by piece, then captured */
+    T_CHECK(lines_of("capture") == 1);
+    clear_log();
+    T_CHECK(!train_steps(t.r, 2, 10, &t.e));
+    T_CHECK(lines_of("replay") == 10);
+    T_CHECK(lines_of("capture") == 0);
+    T_CHECK(lines_of("upload") == 0);
+  }
+  unsetenv("GANTRY_DOUBLE_LOG");
+  unlink(log_path);
+  T_CHECK(!t.e.code);
+  test_run_close(&t);
+}
+
+/* Replayed or done piece by piece: the same bytes. */
+static void test_cuda_run__twice_the_same_bits(void) {
+  test_run a, b;
+  const char *worst = "";
+  int ok = open_on(&a, RING, "cuda", NULL, 0);
+  ok &= open_on(&b, RING, "cuda", NULL, 0);
+  T_CHECK(ok);
+  if (ok) {
+    T_CHECK(!train_steps(a.r, 0, 5, &a.e));
+    for (int k = 0; k < 5; k++) {
+      T_CHECK(!train_steps(b.r, k, 1, &b.e));
+      T_CHECK(!exec_sync(b.r->session, &b.e));
+    }
+    T_CHECK(apart(&a, &b, &worst) == 0);
+  }
+  test_run_close(&a);
+  test_run_close(&b);
+}
+
+static void test_cuda_run__engines_are_frozen_in_the_folder(void) {
+  char folder[] = "/tmp/gantry-engines-XXXXXX", path[100];
+  buf first = {0}, changed = {0}, again = {0};
+  err e = {0};
+  test_run t;
+  if (!test_run_open(&t, DCGAN, 1, 0, 0)) {
+    test_run_close(&t);
+    T_SKIP("no Fashion-MNIST on this machine");
+  }
+  test_run_close(&t);
+  T_CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/engines.txt", folder);
+  T_CHECK(open_on(&t, DCGAN, "cuda", folder, 0));
+  test_run_close(&t);
+  T_CHECK(!file_read(path, &first, 1 << 20, &e));
+  T_CHECK(first.p && strstr(first.p, "gantry engines 1: test double 0;") == first.p);
+  for (char *p = first.p; p && (p = strchr(p, '|')); p = strchr(p + 1, '\n')) T_CHECK(p[1] == '1' || p[1] == '3'); /* never 2, which rounds, or 7, which is not deterministic */
+  /* what the file says counts, not what is fastest now */
+  for (const char *line = first.p; line && *line;) { /* engine 1 everywhere, no knobs */
+    const char *bar = strchr(line, '|'), *end = strchr(line, '\n');
+    if (bar && end && bar < end) buf_printf(&changed, "%.*s|1|\n", (int)(bar - line), line);
+    else buf_printf(&changed, "%.*s\n", (int)(end - line), line);
+    line = end + 1;
+  }
+  T_CHECK(!file_write(path, changed.p, changed.n, &e));
+  T_CHECK(open_on(&t, DCGAN, "cuda", folder, 0));
+  test_run_close(&t);
+  T_CHECK(!file_read(path, &again, 1 << 20, &e));
+  T_STR(again.p, changed.p);
+  unlink(path);
+  rmdir(folder);
+  buf_free(&first);
+  buf_free(&changed);
+  buf_free(&again);
+}
+
+/* Of the engines suggested first, one is not deterministic and one rounds its operands. */
+static void test_cuda_run__engines_that_are_refused(void) {
+  char tf32[1200];
+  test_run t;
+  int fd, there = test_run_open(&t, DCGAN, 1, 0, 0);
+  test_run_close(&t);
+  if (!there) T_SKIP("no Fashion-MNIST on this machine");
+  snprintf(tf32, sizeof tf32, "%.*s\"precision\": \"tf32\", %s", (int)(strstr(DCGAN, "\"batch\"") - DCGAN), DCGAN, strstr(DCGAN, "\"batch\""));
+  strcpy(log_path + strlen(log_path) - 6, "XXXXXX");
+  fd = mkstemp(log_path);
+  if (fd >= 0) close(fd);
+  setenv("GANTRY_DOUBLE_LOG", log_path, 1);
+  for (int k = 0; k < 2; k++) {
+    clear_log();
+    T_CHECK(open_on(&t, k ? tf32 : DCGAN, "cuda", NULL, 0));
+    test_run_close(&t);
+    T_CHECK(lines_of("engine 7") == 0);
+    T_CHECK((lines_of("engine 2") > 0) == k);
+    T_CHECK((lines_of("engine 3") > 0) == !k);
+  }
+  unsetenv("GANTRY_DOUBLE_LOG");
+  unlink(log_path);
+}
+
+/* ---- what goes wrong ------------------------------------------------------------------------------------------------------------- */
+static void fails(const char *base, const char *where, const char *name, const char *value, int steps, const char *const *says) {
+  test_run t;
+  double_use();
+  if (name) setenv(name, value, 1);
+  T_CHECK(test_run_open(&t, base, 3, 0, 0));
+  t.r->device = where;
+  if (!train_start(t.r, &t.e) && !train_steps(t.r, 0, steps, &t.e)) exec_sync(t.r->session, &t.e);
+  T_CHECK(t.e.code != 0);
+  for (; *says; says++) T_HAS(t.e.msg, *says);
+  test_run_close(&t);
+  if (name) unsetenv(name);
+}
+#define SAYS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_cuda_run__out_of_memory_says_how_much(void) {
+  fails(RING, "cuda", "GANTRY_DOUBLE_MEMORY", "150000", 0, SAYS("no memory for", "this run holds", "reduce train.batch"));
+  test_run t;
+  char most[40] = "";
+  if (open_on(&t, RING, "cuda", NULL, 0)) snprintf(most, sizeof most, "%lld", (long long)exec_bytes(t.r->session) - 4000000); /* tensors fit, the workspace does not */
+  test_run_close(&t);
+  fails(RING, "cuda", "GANTRY_DOUBLE_MEMORY", most, 1, SAYS("workspace of", "MB: reduce the batch size or the width", "no memory for"));
+}
+static void test_cuda_run__a_lost_device_is_told(void) {
+  fails(RING, "cuda", "GANTRY_DOUBLE_LOSE", "100", 1, SAYS("the GPU was lost", "CUDA_ERROR_LAUNCH_FAILED", "continues from its last checkpoint"));
+  fails(RING, "cuda", "GANTRY_DOUBLE_LOSE", "900", 20, SAYS("the GPU was lost"));
+}
+static void test_cuda_run__a_kernel_that_does_not_compile_is_shown(void) {
+  char cache[] = "/tmp/gantry-broken-XXXXXX", *old = getenv("GANTRY_CACHE") ? strdup(getenv("GANTRY_CACHE")) : NULL;
+  T_CHECK(mkdtemp(cache) != NULL);
+  setenv("GANTRY_CACHE", cache, 1);
+  fails(RING, "cuda", "GANTRY_DOUBLE_BREAK", "-Dk_moments=", 0, SAYS("a kernel does not compile: gantry.c:", "> ", "k_moments m;"));
+  if (old) setenv("GANTRY_CACHE", old, 1);
+  else unsetenv("GANTRY_CACHE");
+  rmdir(cache);
+  free(old);
+}
+static void test_cuda_run__no_device_no_number(void) {
+  fails(RING, "cuda:7", NULL, NULL, 0, SAYS("there is no GPU 7: this machine has 1, counted from 0"));
+  fails(RING, "cuda:x", NULL, NULL, 0, SAYS("--device cuda:x", "cuda:1"));
+  fails(RING, "cuda", "GANTRY_DOUBLE_DEVICES", "0", 0, SAYS("the driver finds no GPU", "--device cpu"));
+}
+static void test_cuda_run__precisions(void) {
+  test_run t;
+#define TF32 "{\"data\": {\"name\": \"gaussians\"}, " MLP ", \"train\": {\"batch\": 16, \"precision\": \"tf32\", \"length\": {\"steps\": 2}}}"
+  T_CHECK(open_on(&t, TF32, "cuda", NULL, 0));
+  test_run_close(&t);
+  fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
+}
+T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__twice_the_same_bits),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+       T(test_cuda_run__a_lost_device_is_told))
