@@ -5,7 +5,7 @@
 APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev liblzma-dev libmd-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
-CHECK_PACKAGES := valgrind python3-jsonschema
+CHECK_PACKAGES := valgrind python3-jsonschema abigail-tools
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
 CC      ?= cc
@@ -63,7 +63,7 @@ PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(CUDA_SO) $(WEIGHTS)
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
-gantry: $(B)/gantry $(PLUGINS)
+gantry: $(B)/gantry $(PLUGINS) $(B)/sdk/abi/lock
 	$(if $(CUDA_LACKS),@echo "  the CUDA backend is left out: $(if $(CUDA_INC),no $(CUDA_LACKS) in $(CUDA_INC),no cuda.h below CUDA_HOME$(,) /usr/local/cuda* or /usr/include)")
 	@ln -sf $(B)/gantry $@
 
@@ -76,7 +76,7 @@ $(B)/harness/%.o: harness/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(INC) -c -o $@ $<
 
-include sdk/plugin.mk
+include sdk/plugin.mk sdk/abi/abi.mk
 $(PURE_SO): $(B)/%.so: %.c sdk/plugin.mk
 	@mkdir -p $(@D)
 	$(call say,SO)
@@ -161,7 +161,9 @@ FIXTURE_SO  := $(FIXTURE_SRC:tests/%.c=$(B)/%.so)
 $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	@mkdir -p $(@D)
 	$(call say,SO)
-	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(GANTRY_PLUGIN_LDFLAGS))
+	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(or $(FIXTURE_LDFLAGS),$(GANTRY_PLUGIN_LDFLAGS)))
+$(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
+$(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO) $(CUDA_DOUBLE)
 test: deps

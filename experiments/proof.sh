@@ -18,6 +18,7 @@ if [ -n "${SMOKE:-}" ]; then
   work=$(mktemp -d); db=$work/results.db readme=/dev/stdout
   trap 'rm -rf "$work"' EXIT
   extra=(--set "train.length={\"steps\": $SMOKE}")
+  for id in fd coverage; do ! grep -q "\"$id\": {\"name\"" "$exp" || extra+=(--set "metrics.$id.every=end"); done
 fi
 mkdir -p "$(dirname "$work")"
 ask() { sqlite3 -bail "$db" "$@"; }

@@ -13,7 +13,9 @@
 enum { SPAN_MAX = 256 << 20, FILE_MAX = 256 << 20 };
 
 typedef struct dynamic {
-  uint64_t sym, str, strsz, rela, relasz, relr, relrsz, hash, gnu_hash, init_array_size, init;
+  uint64_t sym, str, strsz, rela, relasz, relr, relrsz, hash, gnu_hash, runs_code, textrel;
+  uint64_t needed[64]; /* offsets of names in the string table */
+  uint32_t n_needed;
 } dynamic;
 
 int elf_inside(const elf_image *im, const void *p, size_t n) {
@@ -48,8 +50,13 @@ static gantry_status read_dynamic(const elf_image *im, uint64_t va, uint64_t byt
       case DT_RELASZ: d->relasz = x.d_un.d_val; break;
       case DT_HASH: d->hash = x.d_un.d_ptr; break;
       case DT_GNU_HASH: d->gnu_hash = x.d_un.d_ptr; break;
-      case DT_INIT_ARRAYSZ: d->init_array_size = x.d_un.d_val; break;
-      case DT_INIT: d->init = x.d_un.d_ptr; break;
+      case DT_INIT_ARRAYSZ: case DT_FINI_ARRAYSZ: case DT_INIT: case DT_FINI: d->runs_code |= x.d_un.d_val; break;
+      case DT_TEXTREL: d->textrel = 1; break;
+      case DT_FLAGS: d->textrel |= x.d_un.d_val & DF_TEXTREL; break;
+      case DT_NEEDED: case DT_AUXILIARY: case DT_FILTER: case DT_AUDIT: case DT_DEPAUDIT:
+        if (d->n_needed == sizeof d->needed / sizeof *d->needed) return err_set(e, GANTRY_E_IO, "it needs more than %u libraries", d->n_needed);
+        d->needed[d->n_needed++] = x.d_un.d_val;
+        break;
 #ifdef DT_RELR
       case DT_RELR: d->relr = x.d_un.d_ptr; break;
       case DT_RELRSZ: d->relrsz = x.d_un.d_val; break;
@@ -68,12 +75,23 @@ static gantry_status relocate_word(const elf_image *im, uint64_t where, uint64_t
   return GANTRY_OK;
 }
 
-static gantry_status relocate(const elf_image *im, const dynamic *d, err *e) {
+#if defined(__x86_64__)
+enum { MACHINE = EM_X86_64, RELATIVE = R_X86_64_RELATIVE, IRELATIVE = R_X86_64_IRELATIVE, ABSOLUTE = R_X86_64_64 };
+#else
+enum { MACHINE = EM_AARCH64, RELATIVE = R_AARCH64_RELATIVE, IRELATIVE = R_AARCH64_IRELATIVE, ABSOLUTE = R_AARCH64_ABS64 };
+#endif
+
+static gantry_status relocate(const elf_image *im, const dynamic *d, uint64_t *runs_code, err *e) {
   for (uint64_t k = 0; k < d->relasz / sizeof(Elf64_Rela); k++) {
     Elf64_Rela r;
     if (!GET(im, d->rela + k * sizeof r, Elf64_Rela, &r)) return err_set(e, GANTRY_E_IO, "its relocations lie outside the file");
     uint32_t type = (uint32_t)ELF64_R_TYPE(r.r_info);
-    if (type == R_X86_64_RELATIVE || type == R_AARCH64_RELATIVE) TRY(relocate_word(im, r.r_offset, (uint64_t)r.r_addend, e));
+    if (type == RELATIVE) TRY(relocate_word(im, r.r_offset, (uint64_t)r.r_addend, e));
+    if (type == IRELATIVE) *runs_code = 1;
+    if (type != ABSOLUTE) continue; /* a pointer to a symbol that others might replace; here the file's own */
+    Elf64_Sym s;
+    if (!GET(im, d->sym + ELF64_R_SYM(r.r_info) * sizeof s, Elf64_Sym, &s)) return err_set(e, GANTRY_E_IO, "a relocation names no symbol");
+    if (s.st_shndx != SHN_UNDEF) TRY(relocate_word(im, r.r_offset, s.st_value + (uint64_t)r.r_addend, e));
   }
   uint64_t next = 0;
   for (uint64_t k = 0; k < d->relrsz / 8; k++) { /* packed relative relocations: an address, then bitmaps of the 63 words after it */
@@ -128,6 +146,7 @@ static gantry_status read_symbols(elf_image *im, const dynamic *d, arena *a, err
       continue;
     }
     exports[ne++] = name;
+    if (type == STT_GNU_IFUNC) im->has_constructors = 1; /* its resolver runs while the file is loaded */
     if (!strcmp(name, GANTRY_PLUGIN_SYMBOL)) {
       im->desc = at(im, s.st_value, 8);
       if (!im->desc || (uintptr_t)im->desc % 8 || !at(im, s.st_value, im->desc->struct_size))
@@ -139,19 +158,31 @@ static gantry_status read_symbols(elf_image *im, const dynamic *d, arena *a, err
   return GANTRY_OK;
 }
 
+static gantry_status read_needed(elf_image *im, const dynamic *d, arena *a, err *e) {
+  const char **names = ARENA_ARRAY(a, const char *, d->n_needed + 1);
+  for (uint32_t k = 0; k < d->n_needed; k++) {
+    names[k] = d->needed[k] < d->strsz ? at(im, d->str + d->needed[k], 1) : NULL;
+    if (!names[k] || !elf_string(im, names[k], 4096)) return err_set(e, GANTRY_E_IO, "a library's name lies outside the file");
+  }
+  im->needed = names;
+  return GANTRY_OK;
+}
+
 /* Copies the loadable segments to their relative places; notes the dynamic section and what stays writable. */
 static gantry_status read_segments(elf_image *im, const unsigned char *f, size_t n, arena *a, uint64_t *dyn, uint64_t *dyn_bytes, err *e) {
   Elf64_Ehdr h;
   memcpy(&h, f, sizeof h);
   if (h.e_phentsize != sizeof(Elf64_Phdr) || h.e_phoff > n || (uint64_t)h.e_phnum * sizeof(Elf64_Phdr) > n - h.e_phoff)
     return err_set(e, GANTRY_E_IO, "its program headers lie outside the file");
-  uint64_t span = 0, write_end = 0, relro_end = 0;
+  uint64_t span = 0, write_end = 0, relro_end = 0, thread_local_bytes = 0;
   for (int pass = 0; pass < 2; pass++) {
     for (int k = 0; k < h.e_phnum; k++) {
       Elf64_Phdr p;
       memcpy(&p, f + h.e_phoff + (size_t)k * sizeof p, sizeof p);
       if (p.p_type == PT_DYNAMIC) *dyn = p.p_vaddr, *dyn_bytes = p.p_filesz;
       if (p.p_type == PT_GNU_RELRO) relro_end = p.p_vaddr + p.p_memsz;
+      if (p.p_type == PT_GNU_STACK) im->executable_stack = (p.p_flags & PF_X) != 0;
+      if (p.p_type == PT_TLS && !pass) thread_local_bytes += p.p_memsz;
       if (p.p_type != PT_LOAD) continue;
       uint64_t end = p.p_vaddr + p.p_memsz;
       if (end < p.p_vaddr || end > SPAN_MAX || p.p_offset > n || p.p_filesz > n - p.p_offset || p.p_filesz > p.p_memsz)
@@ -165,7 +196,7 @@ static gantry_status read_segments(elf_image *im, const unsigned char *f, size_t
       im->mem = arena_alloc(a, span ? span : 1);
     }
   }
-  im->writable_bytes = write_end > relro_end ? write_end - relro_end : 0;
+  im->writable_bytes = (write_end > relro_end ? write_end - relro_end : 0) + thread_local_bytes;
   return GANTRY_OK;
 }
 
@@ -181,20 +212,16 @@ gantry_status elf_read(const char *path, arena *a, elf_image *out, err *e) {
   }
   Elf64_Ehdr h;
   memcpy(&h, f, sizeof h);
-#if defined(__x86_64__)
-  const unsigned machine = EM_X86_64;
-#else
-  const unsigned machine = EM_AARCH64;
-#endif
-  if (h.e_type != ET_DYN || h.e_machine != machine) {
+  if (h.e_type != ET_DYN || h.e_machine != MACHINE) {
     st = err_set(e, GANTRY_E_IO, h.e_type != ET_DYN ? "not a shared object: link it with -shared" : "built for another processor");
     goto done;
   }
   uint64_t dyn = 0, dyn_bytes = 0;
   dynamic d = {0};
-  if ((st = read_segments(out, f, file.n, a, &dyn, &dyn_bytes, e)) || (st = read_dynamic(out, dyn, dyn_bytes, &d, e)) || (st = relocate(out, &d, e))) goto done;
-  st = read_symbols(out, &d, a, e);
-  out->has_constructors = d.init_array_size || d.init;
+  if ((st = read_segments(out, f, file.n, a, &dyn, &dyn_bytes, e)) || (st = read_dynamic(out, dyn, dyn_bytes, &d, e)) || (st = relocate(out, &d, &d.runs_code, e))) goto done;
+  if (!(st = read_symbols(out, &d, a, e))) st = read_needed(out, &d, a, e);
+  out->has_constructors |= d.runs_code != 0;
+  out->text_relocations = d.textrel != 0;
 done:
   buf_free(&file);
   return st;

@@ -10,8 +10,10 @@ typedef struct elf_image {
   const gantry_plugin *desc;    /* in a relocated copy of the file's segments; its callbacks are not callable */
   const char *const *imports;   /* undefined dynamic symbols, NULL-terminated */
   const char *const *exports;   /* defined global dynamic symbols */
-  uint64_t writable_bytes;      /* writable after relocation: mutable globals */
-  uint8_t has_constructors;
+  const char *const *needed;    /* libraries that the loader would load with it, NULL-terminated */
+  uint64_t writable_bytes;      /* writable after relocation: mutable globals, thread-local ones too */
+  uint8_t has_constructors;     /* code that the loader would run: constructors, destructors, indirect functions */
+  uint8_t executable_stack, text_relocations;
   const unsigned char *mem;
   uint64_t span;
 } elf_image;
@@ -22,4 +24,6 @@ gantry_status elf_read(const char *path, arena *a, elf_image *out, err *e);
 int elf_inside(const elf_image *im, const void *p, size_t n);
 /* True if s is a NUL-terminated string inside the image, of at most `max` bytes. */
 int elf_string(const elf_image *im, const char *s, size_t max);
+/* elf_imports.c: from now on the loaded plugin calls fn where it imports `name`; nobody else does. Returns how many places that were. */
+int elf_replace_import(const gantry_plugin *live, const char *name, void (*fn)(void));
 #endif

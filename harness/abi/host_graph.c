@@ -1,5 +1,6 @@
 /* host_graph.c - the host's side of gantry_graph_api and gantry_param_api, and the host table itself. */
 #include "abi/build.h"
+#include "abi/since.h"
 #include "ad/ad.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -143,7 +144,7 @@ static const char *state_name(abi_builder *b, const char *full, uint32_t role) {
 }
 
 static int describe_state(abi_builder *b, const gantry_state_desc *d, abi_state *s) {
-  if (d->struct_size < sizeof *d || !d->name || !*d->name || d->rank > GANTRY_MAX_RANK || (d->rank && !d->dims)) {
+  if (d->struct_size < SINCE_0_1(gantry_state_desc, reserved0) || !d->name || !*d->name || d->rank > GANTRY_MAX_RANK || (d->rank && !d->dims)) {
     err_set(&b->err, GANTRY_E_INVALID, "a state needs a name, at most %d dimensions and a full gantry_state_desc", GANTRY_MAX_RANK);
     return 0;
   }

@@ -49,7 +49,7 @@ static void read_one(abi_registry *r, const char *path, uint32_t folder_kind, in
   err e = {0};
   p->path = strchr(path, '/') ? arena_str(r->mem, path) : arena_fmt(r->mem, "./%s", path); /* dlopen looks for a name without a slash among the system's libraries */
   p->explicit_file = is_explicit != 0;
-  if (!elf_read(path, r->mem, &im, &e) && !validate_plugin(&im, &e)) {
+  if (!elf_read(p->path, r->mem, &im, &e) && !validate_plugin(&im, &e)) {
     p->desc = im.desc;
     if (folder_kind && im.desc->kind != folder_kind)
       err_set(&e, GANTRY_E_CONFIG, "is a %s but lies in %s/: move it to %s/", abi_kind_name(im.desc->kind), abi_kind_folder(folder_kind), abi_kind_folder(im.desc->kind));

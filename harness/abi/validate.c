@@ -6,15 +6,20 @@
 
 #include "abi/params.h"
 #include "abi/registry.h"
+#include "abi/since.h"
 
-enum { TEXT_MAX = 4000, COUNT_MAX = 1000 };
+#define TEXT_MAX VALIDATE_TEXT_MAX
+#define COUNT_MAX VALIDATE_COUNT_MAX
 
 /* What a pure plugin may import: it computes nothing, so it needs nothing but memory, strings and the maths of constants. */
 static const char *const allowed[] = {
-  "memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strchr", "strrchr", "strstr", "snprintf", "vsnprintf",
-  "__memcpy_chk", "__memmove_chk", "__memset_chk", "__snprintf_chk", "__vsnprintf_chk", "__stack_chk_fail",
-  "sqrt", "sqrtf", "exp", "expf", "exp2", "log", "logf", "log2", "log10", "log1p", "expm1", "pow", "powf", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2",
-  "floor", "ceil", "round", "trunc", "fabs", "fmod", "fmin", "fmax", "ldexp", "frexp", "hypot", "cbrt", "erf", "erfc", "tgamma", "lgamma", "lround", "llround", NULL};
+  "memcpy", "memmove", "memset", "memcmp", "memchr", "bcmp", "strlen", "strcmp", "strncmp", "strchr", "strrchr", "strstr", "snprintf", "vsnprintf",
+  "__memcpy_chk", "__memmove_chk", "__memset_chk", "__snprintf_chk", "__vsnprintf_chk", "__stack_chk_fail", NULL};
+/* libm, for double and, with an f or l behind it, for the other two. */
+static const char *const maths[] = {
+  "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign", "cos", "cosh", "erf", "erfc", "exp", "exp10", "exp2", "expm1", "fabs", "fdim", "floor", "fma",
+  "fmax", "fmin", "fmod", "frexp", "hypot", "ilogb", "ldexp", "lgamma", "llrint", "llround", "log", "log10", "log1p", "log2", "logb", "lrint", "lround", "modf", "nan", "nearbyint",
+  "nextafter", "nexttoward", "pow", "remainder", "remquo", "rint", "round", "scalbln", "scalbn", "sin", "sincos", "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc", NULL};
 
 static int in_list(const char *const *list, const char *s) {
   for (; *list; list++)
@@ -29,7 +34,17 @@ static int good_name(const char *s) {
   return 1;
 }
 
-static int good_list(const elf_image *im, const char *const *list) {
+static int is_maths(const char *s) {
+  char base[32];
+  size_t n = strlen(s);
+  if (in_list(maths, s)) return 1;
+  if (n < 2 || n >= sizeof base || (s[n - 1] != 'f' && s[n - 1] != 'l')) return 0;
+  memcpy(base, s, n - 1);
+  base[n - 1] = 0;
+  return in_list(maths, base);
+}
+
+int validate_list(const elf_image *im, const char *const *list) {
   if (!list) return 1;
   if ((uintptr_t)list % sizeof *list) return 0;
   for (int k = 0; k < COUNT_MAX; k++) {
@@ -40,19 +55,45 @@ static int good_list(const elf_image *im, const char *const *list) {
   return 0;
 }
 
-static gantry_status check_elf(const elf_image *im, err *e) {
-  for (const char *const *x = im->exports; *x; x++)
-    if (strcmp(*x, GANTRY_PLUGIN_SYMBOL))
-      return err_set(e, GANTRY_E_CONFIG, "exports \"%s\" besides " GANTRY_PLUGIN_SYMBOL ": build with -fvisibility=hidden, or use plugin.mk", *x);
+static gantry_status check_imports(const elf_image *im, const char *kind, err *e) {
   for (const char *const *s = im->imports; *s; s++) {
-    if (in_list(allowed, *s)) continue;
-    if (!strncmp(*s, "__cxa_finalize", 14) || !strncmp(*s, "_ITM_", 5) || !strcmp(*s, "__gmon_start__"))
+    if (in_list(allowed, *s) || is_maths(*s)) continue;
+    if (!strcmp(*s, "__cxa_finalize") || !strncmp(*s, "_ITM_", 5) || !strcmp(*s, "__gmon_start__"))
       return err_set(e, GANTRY_E_CONFIG, "contains start-up files: add -nostartfiles, or use plugin.mk");
-    return err_set(e, GANTRY_E_CONFIG, "imports \"%s\": a %s only builds graphs and may import memory and string functions, snprintf and libm", *s, abi_kind_name(im->desc->kind));
+    return err_set(e, GANTRY_E_CONFIG, "imports \"%s\": a plugin of kind %s only builds graphs and may import memory and string functions, snprintf and libm", *s, kind);
   }
-  if (im->has_constructors) return err_set(e, GANTRY_E_CONFIG, "has constructors: a %s runs no code when it is loaded", abi_kind_name(im->desc->kind));
-  if (im->writable_bytes) return err_set(e, GANTRY_E_CONFIG, "has %llu bytes of writable global data: keep what must last in a state", (unsigned long long)im->writable_bytes);
   return GANTRY_OK;
+}
+
+/* A library that comes along runs its own constructors, whatever the plugin itself imports. */
+static gantry_status check_libraries(const elf_image *im, const char *kind, err *e) {
+  static const char *const known[] = {"libc.", "libm.", "ld-linux", "ld-musl"};
+  for (const char *const *s = im->needed; *s; s++) {
+    int fine = 0;
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) fine |= !strncmp(*s, known[k], strlen(known[k]));
+    if (!fine) return err_set(e, GANTRY_E_CONFIG, "is linked with %s: a plugin of kind %s may need libm and libc alone (link with -Wl,--as-needed, or use plugin.mk)", *s, kind);
+  }
+  return GANTRY_OK;
+}
+
+gantry_status validate_elf(const elf_image *im, int rule, err *e) {
+  const char *kind = abi_kind_name(im->desc->kind);
+  switch (rule) {
+    case VALIDATE_EXPORTS:
+      for (const char *const *x = im->exports; *x; x++)
+        if (strcmp(*x, GANTRY_PLUGIN_SYMBOL))
+          return err_set(e, GANTRY_E_CONFIG, "exports \"%s\" besides " GANTRY_PLUGIN_SYMBOL ": build with -fvisibility=hidden, or use plugin.mk", *x);
+      return GANTRY_OK;
+    case VALIDATE_IMPORTS: return check_imports(im, kind, e);
+    case VALIDATE_LIBRARIES: return check_libraries(im, kind, e);
+    case VALIDATE_CODE_AT_LOAD:
+      return im->has_constructors ? err_set(e, GANTRY_E_CONFIG, "has constructors: a plugin of kind %s runs no code when it is loaded or unloaded", kind) : GANTRY_OK;
+    case VALIDATE_WRITABLE:
+      return im->writable_bytes ? err_set(e, GANTRY_E_CONFIG, "has %llu bytes of writable global data: keep what must last in a state", (unsigned long long)im->writable_bytes) : GANTRY_OK;
+    default:
+      if (im->text_relocations) return err_set(e, GANTRY_E_CONFIG, "has text relocations: compile with -fPIC, or use plugin.mk");
+      return im->executable_stack ? err_set(e, GANTRY_E_CONFIG, "asks for an executable stack: link with -Wl,-z,noexecstack") : GANTRY_OK;
+  }
 }
 
 static gantry_status check_default(const gantry_param *p, err *e) {
@@ -71,16 +112,16 @@ static gantry_status check_default(const gantry_param *p, err *e) {
   }
 }
 
-static gantry_status check_params(const elf_image *im, err *e) {
+gantry_status validate_params(const elf_image *im, err *e) {
   const gantry_plugin *d = im->desc;
   if (!d->param_count) return GANTRY_OK;
-  if (d->param_count > COUNT_MAX || d->param_stride < sizeof(gantry_param) || d->param_stride % 8 || (uintptr_t)d->params % 8 || !elf_inside(im, d->params, (size_t)d->param_count * d->param_stride))
+  if (d->param_count > COUNT_MAX || d->param_stride < SINCE_0_1(gantry_param, choices) || d->param_stride % 8 || (uintptr_t)d->params % 8 || !elf_inside(im, d->params, (size_t)d->param_count * d->param_stride))
     return err_set(e, GANTRY_E_CONFIG, "its parameter table lies outside the file");
   for (uint32_t k = 0; k < d->param_count; k++) {
     const gantry_param *p = abi_param_at(d, k);
     if (!elf_string(im, p->key, TEXT_MAX) || !good_name(p->key)) return err_set(e, GANTRY_E_CONFIG, "parameter %u has no name of the form [a-z][a-z0-9_]*", k);
     if (!elf_string(im, p->doc, TEXT_MAX) || !*p->doc) return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has no doc", p->key);
-    if ((p->unit && !elf_string(im, p->unit, TEXT_MAX)) || (p->def_str && !elf_string(im, p->def_str, TEXT_MAX)) || !good_list(im, p->choices))
+    if ((p->unit && !elf_string(im, p->unit, TEXT_MAX)) || (p->def_str && !elf_string(im, p->def_str, TEXT_MAX)) || !validate_list(im, p->choices))
       return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has texts outside the file", p->key);
     if (p->type < GANTRY_P_BOOL || p->type > GANTRY_P_PATH) return err_set(e, GANTRY_E_CONFIG, "parameter \"%s\" has the unknown type %u", p->key, p->type);
     static const char *const reserved[] = {"name", "on", "of", "every", "order", "note", NULL};
@@ -93,14 +134,15 @@ static gantry_status check_params(const elf_image *im, err *e) {
   return GANTRY_OK;
 }
 
-/* A sanitizer adds imports, constructors and data of its own. */
 #if defined(GANTRY_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };
 #else
 enum { SANITIZED = 0 };
 #endif
 
-gantry_status validate_plugin(const elf_image *im, err *e) {
+int validate_elf_binds(const elf_image *im) { return !SANITIZED && im->desc->kind != GANTRY_KIND_DATASET && im->desc->kind != GANTRY_KIND_BACKEND; }
+
+gantry_status validate_descriptor(const elf_image *im, err *e) {
   const gantry_plugin *d = im->desc;
   if (!d) {
     for (const char *const *x = im->exports; *x; x++)
@@ -109,7 +151,7 @@ gantry_status validate_plugin(const elf_image *im, err *e) {
     return err_set(e, GANTRY_E_CONFIG, "exports no " GANTRY_PLUGIN_SYMBOL ": define it with GANTRY_PLUGIN(...)%s%s", im->exports[0] ? "; it exports " : "", im->exports[0] ? im->exports[0] : "");
   }
   if ((uintptr_t)d % 8) return err_set(e, GANTRY_E_CONFIG, "its descriptor does not stand at a multiple of 8 bytes: define it with GANTRY_PLUGIN(...)");
-  if (d->struct_size < sizeof *d) return err_set(e, GANTRY_E_CONFIG, "its descriptor has %u bytes, ABI %d.0 has %zu", d->struct_size, GANTRY_ABI_MAJOR, sizeof *d);
+  if (d->struct_size < SINCE_0_1(gantry_plugin, iface)) return err_set(e, GANTRY_E_CONFIG, "its descriptor has %u bytes, ABI %d.1 has %zu", d->struct_size, GANTRY_ABI_MAJOR, SINCE_0_1(gantry_plugin, iface));
   if (d->magic != GANTRY_MAGIC) return err_set(e, GANTRY_E_CONFIG, "its descriptor's magic number is wrong: define it with GANTRY_PLUGIN(...)");
   if (d->abi_major != GANTRY_ABI_MAJOR || d->abi_minor > GANTRY_ABI_MINOR)
     return err_set(e, GANTRY_E_CONFIG, "needs plugin ABI %u.%u, this gantry has %d.%d", d->abi_major, d->abi_minor, GANTRY_ABI_MAJOR, GANTRY_ABI_MINOR);
@@ -118,10 +160,14 @@ gantry_status validate_plugin(const elf_image *im, err *e) {
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
     if (!elf_string(im, texts[k], TEXT_MAX) || !*texts[k]) return err_set(e, GANTRY_E_CONFIG, "its name, version, summary or license is missing");
   if (!good_name(d->name)) return err_set(e, GANTRY_E_CONFIG, "its name \"%s\" is not of the form [a-z][a-z0-9_]*", d->name);
-  if ((d->paper && !elf_string(im, d->paper, TEXT_MAX)) || !good_list(im, d->needs) || !good_list(im, d->provides)) return err_set(e, GANTRY_E_CONFIG, "its texts lie outside the file");
-  TRY(check_params(im, e));
-  const uint32_t *iface = d->iface;
-  if (!elf_inside(im, iface, 16) || (uintptr_t)iface % 8 || *iface < 16 || !elf_inside(im, iface, *iface)) return err_set(e, GANTRY_E_CONFIG, "has no interface table");
-  if (!SANITIZED && d->kind != GANTRY_KIND_DATASET && d->kind != GANTRY_KIND_BACKEND) TRY(check_elf(im, e));
+  if ((d->paper && !elf_string(im, d->paper, TEXT_MAX)) || !validate_list(im, d->needs) || !validate_list(im, d->provides)) return err_set(e, GANTRY_E_CONFIG, "its texts lie outside the file");
+  return GANTRY_OK;
+}
+
+gantry_status validate_plugin(const elf_image *im, err *e) {
+  TRY(validate_descriptor(im, e));
+  TRY(validate_params(im, e));
+  TRY(validate_interface(im, e));
+  for (int rule = 0; validate_elf_binds(im) && rule < VALIDATE_ELF_RULES; rule++) TRY(validate_elf(im, rule, e));
   return GANTRY_OK;
 }

@@ -4,6 +4,7 @@
 #include "abi/params.h"
 #include "cli/commands.h"
 #include "cli/open.h"
+#include "cli/plugins_check.h"
 #include "cli/plugins_new.h"
 
 static void list(abi_registry *reg, int why) {
@@ -88,11 +89,12 @@ static int describe_all(abi_registry *reg, const char *const *words, uint32_t n,
 }
 
 int cmd_plugins(int argc, char **argv) {
+  if (argc > 1 && !strcmp(argv[1], "check")) return plugins_check(argc - 1, argv + 1);
   enum { WHY, JSON, OPEN, N = OPEN + OPEN_N };
   flag f[N] = {[WHY] = {.name = "--why", .help = "list: every file, and why one is not used", .type = FLAG_BOOL}, [JSON] = {.name = "--json", .help = "describe: as JSON", .type = FLAG_BOOL}, OPEN_FLAGS};
   const char *words[32];
   uint32_t n;
-  int rc = flags_parse(argc, argv, "gantry plugins list [--why] | describe [--json] [[KIND/]NAME...] | schema | new KIND NAME [DIR]", f, N, words, 32, &n);
+  int rc = flags_parse(argc, argv, "gantry plugins list [--why] | describe [--json] [[KIND/]NAME...] | schema | new KIND NAME [DIR] | check FILE...", f, N, words, 32, &n);
   if (rc) return rc < 0 ? EXIT_OK : rc;
   err e = {0};
   arena *a = arena_new();
@@ -110,7 +112,7 @@ int cmd_plugins(int argc, char **argv) {
     if (plugins_new(reg, words[1], words[2], n == 4 ? words[3] : NULL, a, &e)) rc = flags_error("plugins new", &e);
   } else {
     if (!strcmp(words[0], "new")) fprintf(stderr, "gantry plugins: new KIND NAME [DIR], as in: gantry plugins new loss mine\n");
-    else fprintf(stderr, "gantry plugins: list, describe, schema or new, not \"%s\"\n", words[0]);
+    else fprintf(stderr, "gantry plugins: list, describe, schema, new or check, not \"%s\"\n", words[0]);
     rc = EXIT_USAGE;
   }
   abi_registry_close(reg);

@@ -163,7 +163,7 @@ static gantry_status check_stages(resolver *rs) {
     for (uint32_t j = 0; j < k; j++) {
       const cfg_element *a = &rs->r->regs[j], *b = &rs->r->regs[k];
       const gantry_regularizer *x = abi_find(rs->reg, GANTRY_KIND_REGULARIZER, a->name)->desc->iface, *y = abi_find(rs->reg, GANTRY_KIND_REGULARIZER, b->name)->desc->iface;
-      if (x->stage != y->stage || x->stage >= GANTRY_STAGE_OTHER || a->order != b->order) continue;
+      if (x->stage != y->stage || x->stage < GANTRY_STAGE_REAL_ONLY || x->stage >= GANTRY_STAGE_OTHER || a->order != b->order) continue;
       return layers_fail(&rs->from, b->path, AT_KEY, rs->e, "%s and %s both transform D's input in one stage: say which comes first by \"order\", as in \"order\": 1", a->path, b->path);
     }
   return GANTRY_OK;

@@ -146,7 +146,7 @@ static gantry_status find_files(gantry_ctx *cx, set *s, const char *path, const 
     if ((k ? test : train) && snprintf(dir, sizeof dir, "%s/%s", path, k ? "test" : "train") < (int)sizeof dir) st = list(cx, s, dir, 0, 0, 1);
   snprintf(dir, sizeof dir, train + test ? "%s/%s" : "%s", path, split);
   if (!st && train + test == 0) st = list(cx, s, dir, 0, 0, 1);
-  if (s->n_classes) qsort(s->classes, s->n_classes, sizeof *s->classes, compare_text);
+  if (!st && s->n_classes) qsort(s->classes, s->n_classes, sizeof *s->classes, compare_text);
   if (!st) st = list(cx, s, dir, 0, 0, 0);
   if (!st && !s->n) return failed(cx, GANTRY_E_IO, "%s: no PNG or JPEG file was found below it: set data.path to a folder that holds some", dir);
   if (!st) qsort(s->files, s->n, sizeof *s->files, compare_entry);

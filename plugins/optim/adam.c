@@ -23,7 +23,7 @@ static gantry_status update(gantry_ctx *cx, const gantry_optim_in *in, gantry_t 
   gantry_t v = gan_add(cx, gan_mul_k(cx, gan_slot_like(cx, "v", w), beta2), gan_mul_k(cx, gan_square(cx, in->grad), 1 - beta2));
   gan_set(cx, "m", m);
   gan_set(cx, "v", v);
-  gantry_t root = gan_div(cx, in->flags & GANTRY_OPTIM_DIFFERENTIATED ? gan_safe_sqrt(cx, v) : gan_sqrt(cx, v), gan_sqrt(cx, correction(cx, beta2, in->count)));
+  gantry_t root = gan_div(cx, GANTRY_HAS(in, flags) && in->flags & GANTRY_OPTIM_DIFFERENTIATED ? gan_safe_sqrt(cx, v) : gan_sqrt(cx, v), gan_sqrt(cx, correction(cx, beta2, in->count)));
   gantry_t step = gan_div(cx, gan_mul(cx, gan_div(cx, lr, correction(cx, beta1, in->count)), m), gan_add_k(cx, root, gan_param_f(cx, EPS)));
   if (decay > 0) w = gan_sub(cx, w, gan_mul(cx, gan_mul_k(cx, lr, decay), w));
   *weight = gan_sub(cx, w, step);

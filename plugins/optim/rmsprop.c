@@ -15,7 +15,7 @@ static gantry_status update(gantry_ctx *cx, const gantry_optim_in *in, gantry_t 
   gantry_t lr = gan_mul_k(cx, gan_param(cx, LR), in->lazy);
   gantry_t v = gan_add(cx, gan_mul_k(cx, gan_slot_like(cx, "v", in->weight), decay), gan_mul_k(cx, gan_square(cx, in->grad), 1 - decay));
   gan_set(cx, "v", v);
-  gantry_t root = in->flags & GANTRY_OPTIM_DIFFERENTIATED ? gan_safe_sqrt(cx, v) : gan_sqrt(cx, v);
+  gantry_t root = GANTRY_HAS(in, flags) && in->flags & GANTRY_OPTIM_DIFFERENTIATED ? gan_safe_sqrt(cx, v) : gan_sqrt(cx, v);
   gantry_t step = gan_div(cx, in->grad, gan_add_k(cx, root, gan_param_f(cx, EPS)));
   if (momentum > 0) {
     step = gan_add(cx, gan_mul_k(cx, gan_slot_like(cx, "buffer", in->weight), pow(momentum, in->lazy)), step);

@@ -9,6 +9,7 @@
  * adapt sign: after every `interval` batches of D p moves by batch x interval / speed, up where the mean sign of D's logits of real images (about the loss's
  * threshold) is above `target`, down where it is below. p is never below 0; above 1 it acts as 1 and takes as long to come down, as in the authors' code. It is
  * a state of the run: resumed, and logged under the element's id. */
+#define GANTRY_TARGET_MINOR 2
 #include <gantry/loss.h>
 #include <gantry/nn.h>
 #include <gantry/regularizer.h>

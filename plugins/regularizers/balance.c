@@ -4,6 +4,7 @@
  * for D alone (G's condition reads what D's updates measured). Lazy terms are updates of their own and go on.
  *
  * by accuracy: D trains while accuracy <= hold_d, G while accuracy >= hold_g.   by loss: D trains while loss >= hold_d, G while loss <= hold_g. */
+#define GANTRY_TARGET_MINOR 2
 #include <gantry/loss.h>
 #include <gantry/nn.h>
 #include <gantry/regularizer.h>

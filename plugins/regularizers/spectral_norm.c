@@ -30,7 +30,7 @@ static gantry_t vector(gantry_ctx *cx, const char *name, int64_t n) {
 static gantry_status weight(gantry_ctx *cx, const gantry_weight *w, gantry_t *value) {
   int64_t dims[GANTRY_MAX_RANK], perm[GANTRY_MAX_RANK], flat[2];
   if (!(w->flags & GANTRY_W_MATRIX)) return GANTRY_OK;
-  if (w->last.id && gan_param_i(cx, PER) == 0) {
+  if (GANTRY_HAS(w, last) && w->last.id && gan_param_i(cx, PER) == 0) {
     *value = w->last;
     return GANTRY_OK;
   }

@@ -1,6 +1,7 @@
 /* unrolled - G's loss sees D after `steps` further updates, which are dropped afterwards; G's gradient passes through them. The updates are those of D's
  * real optimizer (its slots and learning rate included) on D's loss at G's own batch, as D sees it, with its targets, one application for each side; terms and
  * gradient hooks take no part. */
+#define GANTRY_TARGET_MINOR 2
 #include <gantry/nn.h>
 #include <gantry/regularizer.h>
 

@@ -45,7 +45,7 @@ def experiment(seed):
     loss = r.choice(["nonsaturating", "minimax", "lsgan", "wasserstein", "hinge", "relativistic"])
     base = {"data": {"name": "idx", "path": "fashion-mnist", "limit": 256} if images else {"name": "gaussians", "sigma": 0.2, "count": 1000},
             "g": {"arch": arch(r, "g", images), "optim": optim(r)}, "d": {"arch": arch(r, "d", images), "optim": optim(r)},
-            "loss": {"name": loss}, "regularizers": {}, "schedules": {},
+            "loss": {"name": loss, **({"against": r.choice(["pair", "average"])} if loss == "relativistic" else {"target_fake": r.choice([0, -1])} if loss == "lsgan" else {})}, "regularizers": {}, "schedules": {},
             "train": {"batch": r.choice([4, 8, 12]), "length": {"steps": 16}}}
     if simultaneous:
         base["train"]["updates"] = "simultaneous"
@@ -69,7 +69,17 @@ def experiment(seed):
         if r.random() < 0.5 and not simultaneous:
             regs["r1"]["every"] = {"steps": r.choice([2, 3])}
     if r.random() < 0.4:
-        regs["sn"] = {"name": "spectral_norm", "of": r.choice(["d", "d", "g"]), "power_steps": r.choice([1, 2])}
+        regs["sn"] = {"name": "spectral_norm", "of": r.choice(["d", "d", "g"]), "power_steps": r.choice([1, 2]), "per": r.choice(["update", "update", "application"])}
+    if r.random() < 0.2:
+        regs["noise"] = {"name": "input_noise", "std": 0.1}
+    if loss in ("nonsaturating", "minimax", "lsgan") and r.random() < 0.15:
+        regs["zflip"] = {"name": "label_flip", "real": 0.2, "fake": 0.1}
+    if images and r.random() < 0.2:
+        regs["real"] = {"name": "augment_real", "crop": 2, "translation": 0.1, "brightness": 0.1}
+    if images and r.random() < 0.25:
+        regs["aug"] = r.choice([{"name": "diffaugment"}, {"name": "ada", "p": 0.6, "adapt": "none"}])
+    if images and r.random() < 0.2 and base["d"].get("batches") != "joint":
+        regs["same"] = {"name": "consistency", "real": 1, "fake": 1}
     if r.random() < 0.2:
         regs["clip"] = {"name": "weight_clip", "limit": 0.05}
     if loss in ("nonsaturating", "minimax", "lsgan") and r.random() < 0.4:

@@ -137,7 +137,7 @@ class Replay:
         elif r["name"] == "r1":
             x = real.detach().requires_grad_(True)
             view = self.seen(p, step, x, "real") if r.get("passes") != "none" else x
-            seen = self.both(d, view, fake)[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(view)
+            seen = self.both(d, view, self.seen(p, step, fake, "fake"))[0] if self.cfg["d"].get("batches") == "joint" and fake is not None else d(view)
             g, = torch.autograd.grad(seen.sum(), x, create_graph=True)
             v = self.param(rid, "gamma", step) / 2 * (g.reshape(g.shape[0], -1) ** 2).sum(1).mean()
         elif r["name"] == "r2":
@@ -210,12 +210,20 @@ class Replay:
             grads = [g if g is None else next(made).grad for g in grads[:n]] + list(grads[n:])
         return grads
 
-    def targets(self, step):
+    def targets(self, p, step):
+        """Of D: the loss's own, smoothed, then flipped sample by sample."""
+        loss = self.cfg["loss"]
+        real, fake = loss.get("target_real", 1.0) * self.schedule("loss.target_real", step), loss.get("target_fake", 0.0) * self.schedule("loss.target_fake", step)
         for rid, r in sorted(self.regs.items()):
             if r["name"] == "label_smoothing":
-                return self.param(rid, "real", step), self.param(rid, "fake", step)
-        loss = self.cfg["loss"]
-        return loss.get("target_real", 1.0) * self.schedule("loss.target_real", step), loss.get("target_fake", 0.0) * self.schedule("loss.target_fake", step)
+                real, fake = self.param(rid, "real", step), self.param(rid, "fake", step)
+        for rid, r in sorted(self.regs.items()):
+            if r["name"] == "label_flip":
+                draws = augment.Draws(self.t, p, rid, self.next.get((p, rid), 0))
+                flip = lambda key, own, other: torch.where(draws.uniform() < self.param(rid, key, step), torch.as_tensor(other), torch.as_tensor(own))
+                flipped = flip("real", real, fake), flip("fake", fake, real)
+                (real, fake), self.next[p, rid] = flipped, draws.k
+        return real, fake
 
     def signed(self, *logits):
         """What a mean of logits of both signs is measured by."""
@@ -228,7 +236,7 @@ class Replay:
         seen_real, seen_fake = self.seen(p, step, real, "real"), self.seen(p, step, fake.detach(), "fake")
         lr_, lf = self.both(d, seen_real, seen_fake)
         self.ada_states(lr_, expect)
-        loss = nets.d_loss(self.cfg, lr_, lf, self.targets(step))
+        loss = nets.d_loss(self.cfg, lr_, lf, self.targets(p, step))
         self.same(f"{p} loss_d", self.out(p, "loss_d"), loss, self.signed(lr_, lf))
         self.same(f"{p} fake", self.out(p, "fake"), fake)
         self.check_seen(p, real, seen_real, "real_seen")
@@ -287,7 +295,7 @@ class Replay:
             ps = {n: d.get(n) for n in self.s if n.startswith("d/") and not self.buffer(n)}
             ps = {n: v if v.requires_grad else v.clone().requires_grad_(True) for n, v in ps.items()}
             d.params, d.cache = ps, {}
-            loss = nets.d_loss(self.cfg, d(real), d(fake), self.targets(step))
+            loss = nets.d_loss(self.cfg, d(real), d(fake), self.targets(p, step))
             grads = torch.autograd.grad(loss, list(ps.values()), create_graph=True, allow_unused=True)
             d.params = {}
             for (n, w), g in zip(ps.items(), grads):

@@ -24,7 +24,12 @@ extern "C" {
 #endif
 
 #define GANTRY_ABI_MAJOR 0
-#define GANTRY_ABI_MINOR 1
+#define GANTRY_ABI_MINOR 2
+/* The lowest host minor that a plugin needs: what it states, and all that a host compares. Define it before the first include where the plugin relies on
+ * something marked "since 0.2" without asking GANTRY_HAS first; a plugin that asks needs no more than the first release. */
+#ifndef GANTRY_TARGET_MINOR
+#define GANTRY_TARGET_MINOR 1
+#endif
 #define GANTRY_MAGIC 0x59544e47u /* "GNTY" */
 #define GANTRY_PLUGIN_SYMBOL "gantry_plugin_v0"
 #define GANTRY_MAX_RANK 8
@@ -178,7 +183,7 @@ typedef struct gantry_net_api {
   /* Real samples that are the same in every program of a run, for virtual batch norm: "image": n of them in the data's range, packed if the
    * network being built is; "label": their classes, i32 [n]. "z" or another random input of the network being built: n draws made once, a state of the network. */
   gantry_t (*reference)(gantry_ctx *, const char *what, int64_t n);
-  /* The experiment's loss of a network as a scalar, from D's logits [n / d.pack] on real and fake; D's with the targets that smoothing and flipping make.
+  /* Since 0.2. The experiment's loss of a network as a scalar, from D's logits [n / d.pack] on real and fake; D's with the targets that smoothing and flipping make.
    * logit_real may be 0 in G's loss unless it pairs. Only in methods with two networks. */
   gantry_t (*loss)(gantry_ctx *, uint32_t net, gantry_t logit_real, gantry_t logit_fake);
 } gantry_net_api;
@@ -261,7 +266,7 @@ enum { GANTRY_KIND_LOSS = 1, GANTRY_KIND_ARCH = 2, GANTRY_KIND_OPTIM = 3, GANTRY
 #define GANTRY_PLUGIN(KIND, NAME, VERSION, SUMMARY)                                                                              \
   extern GANTRY_EXPORT const gantry_plugin gantry_plugin_v0;                                                                     \
   GANTRY_EXPORT const gantry_plugin gantry_plugin_v0 = {.struct_size = sizeof(gantry_plugin), .magic = GANTRY_MAGIC,             \
-    .abi_major = GANTRY_ABI_MAJOR, .abi_minor = 1, .kind = KIND, .name = NAME, .version = VERSION, .summary = SUMMARY,           \
+    .abi_major = GANTRY_ABI_MAJOR, .abi_minor = GANTRY_TARGET_MINOR, .kind = KIND, .name = NAME, .version = VERSION, .summary = SUMMARY,           \
     .license = "MIT", .param_stride = sizeof(gantry_param),
 #define GANTRY_PLUGIN_END };
 

@@ -26,7 +26,8 @@ typedef struct gantry_array { /* a named array of the set, f32: "data.modes" [m,
 typedef struct gantry_dataset {
   uint32_t struct_size, reserved0;
   /* [build] required. Opens the part of the set that `split` names ("train", "test", ...); parameters through cx->host->param.
-   * On failure says in host->fail what is missing and where it looked; *self may then be anything. */
+   * On failure says in host->fail what is missing and where it looked; *self is then NULL or
+   * something that close() takes, which the host calls. */
   gantry_status (*open)(gantry_ctx *, const char *split, gantry_dataset_info *info, void **self);
   /* [build] required. Copies samples first .. first+n-1 to dst, and their classes to labels unless that is NULL. */
   gantry_status (*read)(gantry_ctx *, void *self, int64_t first, int64_t n, void *dst, int32_t *labels);

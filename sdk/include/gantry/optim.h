@@ -13,7 +13,7 @@ typedef struct gantry_optim_in { /* filled by the host */
   gantry_t keep;                 /* reserved: the host itself holds every state where an update is not kept */
   double lazy;                   /* c = k/(k+1) where a term runs as a program of its own every k updates, else 1: use
                                     learning rate * c and beta^c (Karras et al. 2020, lazy regularization) */
-  uint32_t flags, reserved0;     /* GANTRY_OPTIM_* */
+  uint32_t flags, reserved0;     /* GANTRY_OPTIM_*; since 0.2 */
 } gantry_optim_in;
 enum { GANTRY_OPTIM_DIFFERENTIATED = 1 }; /* a gradient will pass this update (unrolling): it must be finite where the given gradient is 0, see gan_safe_sqrt */
 

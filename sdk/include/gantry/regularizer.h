@@ -20,7 +20,7 @@ typedef struct gantry_step { /* read-only view of the update being built */
   gantry_t label_real, label_fake; /* i32 [n]: classes of real and fake; 0 where the data has none. In D's update fakes have the labels of the
                                     * reals they stand beside, in G's those of a real batch: label frequencies are always the data's */
   int64_t logits;            /* rows of D's output: batch / d.pack; the length of per-sample targets */
-  uint32_t loss_flags;       /* GANTRY_LOSS_* of the experiment's loss (loss.h) */
+  uint32_t loss_flags;       /* since 0.2, with the two below: GANTRY_LOSS_* of the experiment's loss (loss.h) */
   gantry_t loss;             /* f32 scalar: this network's loss without terms; 0 before it is built and in lazy programs */
   double threshold;          /* a logit of D above it means "real", where loss_flags has GANTRY_LOSS_THRESHOLD */
 } gantry_step;
@@ -30,7 +30,7 @@ typedef struct gantry_weight { /* one trainable tensor, as layers ask for it */
   const char *name;            /* full state name */
   uint32_t out_axis, flags;    /* GANTRY_W_MATRIX: a filter of a linear or convolutional layer */
   uint32_t eval, reserved0;    /* eval 1: use what is stored, advance nothing */
-  gantry_t last;               /* what this hook made of the same weight earlier in this update, or 0; see GANTRY_REG_EACH_APPLICATION */
+  gantry_t last;               /* since 0.2: what this hook made of the same weight earlier in this update, or 0; see GANTRY_REG_EACH_APPLICATION */
   uint32_t reserved1;
 } gantry_weight;
 
@@ -49,7 +49,7 @@ typedef struct gantry_term {   /* an addition to the loss of this update's netwo
 typedef struct gantry_control {
   uint32_t struct_size, reserved0;
   gantry_t keep;               /* 0/1 scalar: where 0 every state of this update keeps its old value. 0 handle = 1 */
-  gantry_t log;                /* f32 scalar to log under the element's id, or 0 */
+  gantry_t log;                /* since 0.2: f32 scalar to log under the element's id, or 0 */
 } gantry_control;
 
 /* REAL_ONLY .. PACK: the stages of the one pipeline in front of D; two elements of one of them need the experiment's `order`. Hooks elsewhere are OTHER; LATE

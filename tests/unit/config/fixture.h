@@ -19,16 +19,18 @@ static const char fixture_code[] =
   "#define L(k, d) {.key = k, .doc = \"a list\", .type = GANTRY_P_INTS, .def_str = d, .lo = 1, .hi = 4096}\n"
   "#define E(k, d, c) {.key = k, .doc = \"a word\", .type = GANTRY_P_ENUM, .def_str = d, .choices = c}\n"
   "static const char *const norms[] __attribute__((unused)) = {\"none\", \"batch\", \"layer\", 0};\n"
-  "static const gantry_param params[] = { PARAMS };\nMORE\n"
+  "static const gantry_param params[] = { PARAMS };\nstatic gantry_status never(void) { return GANTRY_E_INTERNAL; }\nMORE\n"
   "GANTRY_PLUGIN(KIND, NAME, \"1.0.0\", \"fixture\") .params = params, .param_count = sizeof params / sizeof *params, .param_stride = sizeof *params, .iface = &iface EXTRA GANTRY_PLUGIN_END\n";
 
-#define LOSS(f) "static const gantry_loss iface = {.struct_size = sizeof iface, .flags = " f "};"
-#define REG(f) "static const gantry_regularizer iface = {.struct_size = sizeof iface, .stage = GANTRY_STAGE_OTHER, .flags = " f "};"
-#define ARCH "static const gantry_arch iface = {.struct_size = sizeof iface};"
-#define OPTIM "static const gantry_optim iface = {.struct_size = sizeof iface};"
-#define DATA "static const gantry_dataset iface = {.struct_size = sizeof iface};"
+#define LOSS(f) "static const gantry_loss iface = {.struct_size = sizeof iface, .flags = " f ", .d = (void *)never, .g = (void *)never};"
+#define REG(f) "static const gantry_regularizer iface = {.struct_size = sizeof iface, .flags = " f ", .stage = GANTRY_STAGE_OTHER, .term = (void *)never};"
+#define ARCH "static const char *const none[] = {0}, *const image[] = {\"image\", 0}, *const logit[] = {\"logit\", 0};\nstatic const gantry_net nets[] = {{sizeof(gantry_net), GANTRY_G, \"g\", none, image}, {sizeof(gantry_net), GANTRY_D, \"d\", image, logit}};\n" \
+  "static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .build = (void *)never};"
+#define OPTIM "static const gantry_optim iface = {.struct_size = sizeof iface, .update = (void *)never};"
+#define DATA "static const gantry_dataset iface = {.struct_size = sizeof iface, .open = (void *)never, .read = (void *)never, .close = (void *)never};"
 #define ONE "static const gantry_value v[] = {{\"value\", \"\", \"x\", -1, 0}};" METRIC
-#define METRIC "static const gantry_metric iface = {.struct_size = sizeof iface, .values = v, .n_values = sizeof v / sizeof *v, .value_stride = sizeof *v};"
+#define METRIC "static const gantry_pass passes[] = {{GANTRY_FAKE, 0, 0}};\nstatic const gantry_metric iface = {.struct_size = sizeof iface, .values = v, .n_values = sizeof v / sizeof *v, .value_stride = sizeof *v, .passes = passes, .n_passes = 1, " \
+  ".pass_stride = sizeof *passes, .pass = (void *)never, .finish = (void *)never};"
 static const fixture fixtures[] = {
   {"DATASET", "datasets", "idx", "P(\"path\")", DATA},
   {"DATASET", "datasets", "cifar", "P(\"path\")", DATA},

@@ -253,7 +253,45 @@ static void test_effects__unrolled_gradients_are_finite(void) {
   }
 }
 
+/* ---- weights, targets and penalties that had only traces ---- */
+
+static void test_effects__weights_stay_within_the_limit(void) {
+  T_NEAR(first_psi(DIRAC("4", "{\"name\": \"weight_clip\", \"limit\": 0.25}")), 0.25, 1e-7);
+  T_NEAR(first_psi(DIRAC("4", "{\"name\": \"weight_clip\", \"limit\": 5}")), psi0 - h * plain_gradient(), 1e-6);
+  test_run t;
+  if (test_run_open(&t, MLP("\"clip\": {\"name\": \"weight_clip\", \"limit\": 0.05}"), 1, 0, 1) && !train_steps(t.r, 0, 20, &t.e)) {
+    double most = 0;
+    for (int k = 0; k < 256; k++) most = fmax(most, fabs(test_run_value(&t, "d/hidden1/linear/weight", k)));
+    T_CHECK(most <= (double)0.05f && most > 0.049);
+  } else
+    T_CHECK(0);
+  test_run_close(&t);
+}
+
+/* G held at the data: D's best logit of what is real and fake alike is ln(s / (1 - s)) for the mean target s. */
+static void test_effects__smoothed_targets_have_their_optimum(void) {
+  static const double reals[2] = {0.9, 0.7}, fakes[2] = {0, 0.3};
+  for (int k = 0; k < 2; k++) {
+    test_run t;
+    char base[2048];
+    snprintf(base, sizeof base, "{\"data\": {\"name\": \"gaussians\", \"modes\": 1, \"radius\": 0, \"sigma\": 0, \"count\": 64}, \"g\": {\"arch\": {\"name\": \"mlp\", \"width\": 2, \"init\": \"normal\", \"init_scale\": 1e-9}, \"optim\": {\"name\": \"sgd\", \"lr\": 0}}, "
+                                "\"d\": {\"arch\": {\"name\": \"mlp\", \"depth\": 0}, \"optim\": {\"name\": \"sgd\", \"lr\": 1}}, \"regularizers\": {\"s\": {\"name\": \"label_smoothing\", \"real\": %g, \"fake\": %g}}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 200}}}", reals[k], fakes[k]);
+    double s = (reals[k] + fakes[k]) / 2; /* reals and fakes in the same place */
+    if (test_run_open(&t, base, 1, 0, 1) && !train_steps(t.r, 0, 200, &t.e)) T_NEAR(test_run_value(&t, "d/out/bias", 0), log(s / (1 - s)), 1e-4);
+    else T_CHECK(0);
+    test_run_close(&t);
+  }
+}
+
+static void test_effects__the_penalty_on_lines_pulls_to_its_target(void) {
+  double norm = sqrt(2) * psi0, pull = 0.7 * 2 * (norm - 1) / sqrt(2);
+  T_NEAR(first_psi(DIRAC("4", "{\"name\": \"gradient_penalty\", \"weight\": 0.7}")), psi0 - h * (plain_gradient() + pull), 1e-6);
+  T_NEAR(first_psi(DIRAC("4", "{\"name\": \"gradient_penalty\", \"weight\": 0.7, \"one_sided\": true}")), psi0 - h * plain_gradient(), 1e-6);
+  T_NEAR(first_psi(DIRAC("4", "{\"name\": \"gradient_penalty\", \"weight\": 0.7, \"one_sided\": true, \"target\": 0.5}")), psi0 - h * (plain_gradient() + 0.7 * 2 * (norm - 0.5) / sqrt(2)), 1e-6);
+}
+
 T_MAIN(T(test_effects__r2_damps_at_the_fakes), T(test_effects__dragan_pulls_the_norm_to_its_target), T(test_effects__gradients_are_clipped), T(test_effects__targets_are_flipped), T(test_effects__noise_reaches_d),
        T(test_effects__least_squares_have_their_targets), T(test_effects__the_threshold_lies_between_the_targets), T(test_effects__relativistic_against_the_average_adds_both_sides), T(test_effects__balance_holds_who_runs_ahead),
        T(test_effects__r1_damps_lazily_too), T(test_effects__penalties_pass_the_noise_or_not), T(test_effects__top_singular_values_are_one), T(test_effects__power_iterations_per_update_or_application),
-       T(test_effects__unrolled_gradients_are_finite))
+       T(test_effects__unrolled_gradients_are_finite), T(test_effects__weights_stay_within_the_limit), T(test_effects__smoothed_targets_have_their_optimum),
+       T(test_effects__the_penalty_on_lines_pulls_to_its_target))

@@ -25,6 +25,7 @@ static inline gantry_t gan_concat_vector(gantry_ctx *cx, gantry_t x, gantry_t v)
   int64_t d[GANTRY_MAX_RANK], axes[2];
   gantry_t in[2];
   uint32_t r = gan_shape(cx, x, d);
+  if (r == 1) gan_fail(cx, "a vector is joined to [n,c] or [n,s..,c], not to a tensor of one axis");
   if (r < 2) return gan_none();
   axes[0] = 0; axes[1] = r - 1;
   d[r - 1] = gan_dim(cx, v, -1);

@@ -11,6 +11,7 @@ static inline gantry_t gan_minibatch_std(gantry_ctx *cx, gantry_t x, int64_t gro
   int64_t d[GANTRY_MAX_RANK], split[3], tiled[2];
   gantry_t in[2];
   uint32_t r = gan_shape(cx, x, d);
+  if (r == 1) gan_fail(cx, "minibatch_std takes [n,c] or [n,s..,c], not a tensor of one axis");
   if (r < 2) return gan_none();
   if (group > d[0]) group = d[0];
   if (d[0] % group) { gan_fail(cx, "minibatch_std: the batch must be a multiple of the group"); return gan_none(); }

@@ -99,6 +99,7 @@ static inline gantry_t gan_pixel_norm(gantry_ctx *cx, gantry_t x) {
 static inline gantry_t gan_norm(gantry_ctx *cx, const char *name, gantry_t x, const gan_norm_options *o) {
   uint32_t r = gan_rank(cx, x);
   gantry_t mean, variance, y;
+  if (!r) return gan_none(); /* poisoned: it has no axes to count */
   if (o->classes && (o->kind == GAN_NORM_NONE || o->kind == GAN_NORM_PIXEL)) {
     gan_fail(cx, "conditional normalization needs a norm with gain and offset: batch, virtual, instance or layer");
     return gan_none();

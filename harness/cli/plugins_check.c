@@ -1,0 +1,96 @@
+/* plugins_check.c - `gantry plugins check FILE...`: conformance tests of plugin files, as text and JSON. The tests are in check/. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "abi/registry.h"
+#include "check/conform.h"
+#include "cli/cli.h"
+#include "cli/plugins_check.h"
+
+static void print_text(const check_report *r, uint64_t seed) {
+  printf("%s%s%s%s%s\n", r->path, r->kind[0] ? "  " : "", r->kind, r->kind[0] ? " " : "", r->name);
+  for (uint32_t k = 0; k < r->results.n; k++) {
+    const check_result *x = &r->results.p[k];
+    if (x->verdict == CHECK_PASS && !strncmp(x->test, "op/", 3)) continue; /* hundreds; the last line counts them */
+    printf("  %-8s %-24s %s\n", check_verdict_name(x->verdict), x->test, x->why);
+  }
+  printf("  %u passed, %u failed, %u crashed, %u timed out, %u skipped, %u warnings (seed %llu)\n", r->count[CHECK_PASS], r->count[CHECK_FAIL], r->count[CHECK_CRASH], r->count[CHECK_TIMEOUT], r->count[CHECK_SKIP],
+         r->count[CHECK_WARN], (unsigned long long)seed);
+  fflush(stdout);
+}
+
+static void print_json(const check_report *r, uint64_t seed, int first) {
+  buf b = {0};
+  buf_puts(&b, first ? "\n {\"file\": " : ",\n {\"file\": ");
+  cli_json_text(&b, r->path);
+  buf_puts(&b, ", \"kind\": ");
+  cli_json_text(&b, r->kind[0] ? r->kind : NULL);
+  buf_puts(&b, ", \"name\": ");
+  cli_json_text(&b, r->name[0] ? r->name : NULL);
+  buf_printf(&b, ", \"seed\": %llu, \"counts\": {", (unsigned long long)seed);
+  for (uint32_t k = 0; k < CHECK_VERDICTS; k++) buf_printf(&b, "%s\"%s\": %u", k ? ", " : "", check_verdict_name(k), r->count[k]);
+  buf_puts(&b, "}, \"results\": [");
+  for (uint32_t k = 0; k < r->results.n; k++) {
+    const check_result *x = &r->results.p[k];
+    buf_puts(&b, k ? ",\n  {\"test\": " : "\n  {\"test\": ");
+    cli_json_text(&b, x->test);
+    buf_printf(&b, ", \"verdict\": \"%s\", \"ms\": %lld, \"why\": ", check_verdict_name(x->verdict), (long long)x->ms);
+    cli_json_text(&b, x->why);
+    buf_putc(&b, '}');
+  }
+  buf_puts(&b, "]}");
+  fwrite(b.p, 1, b.n, stdout);
+  buf_free(&b);
+}
+
+static void print_tests(void) {
+  for (uint32_t k = 0; k < check_count(); k++) {
+    check_about t = check_at(k);
+    printf("  %-24s %s", t.id, t.doc);
+    for (uint32_t kind = 1; t.kinds && kind < 8; kind++)
+      if (t.kinds >> kind & 1) printf("%s%s", t.kinds & (t.kinds - 1) & ((1u << kind) - 1) ? ", " : t.kinds & ((1u << kind) - 1) ? ", " : "  [", abi_kind_name(kind));
+    printf("%s\n", t.kinds ? "]" : "");
+  }
+}
+
+int plugins_check(int argc, char **argv) {
+  enum { ONLY, JSON, IN_PROCESS, SEED, TIMEOUT, QUICK, SET, TESTS, N };
+  flag f[N] = {
+    [ONLY] = {.name = "--only", .value = "RE", .help = "tests whose name this extended regular expression fits", .type = FLAG_TEXT},
+    [JSON] = {.name = "--json", .help = "print JSON", .type = FLAG_BOOL},
+    [IN_PROCESS] = {.name = "--in-process", .help = "no child processes, for a debugger: a crash is then this program's", .type = FLAG_BOOL},
+    [SEED] = {.name = "--seed", .value = "N", .help = "of random parameters and values (default 1)", .type = FLAG_INT},
+    [TIMEOUT] = {.name = "--timeout", .value = "SECONDS", .help = "of one test (default 30)", .type = FLAG_INT},
+    [QUICK] = {.name = "--quick", .help = "fewer random sets and places of failure", .type = FLAG_BOOL},
+    [SET] = {.name = "--set", .value = "KEY=VALUE", .help = "a parameter of the plugin, such as a data set's path", .type = FLAG_LIST},
+    [TESTS] = {.name = "--tests", .help = "list the tests and stop", .type = FLAG_BOOL}};
+  const char *files[256];
+  uint32_t n, bad = 0;
+  int rc = flags_parse(argc, argv, "gantry plugins check FILE...", f, N, files, 256, &n);
+  if (rc) return rc < 0 ? EXIT_OK : rc;
+  if (f[TESTS].on) {
+    print_tests();
+    return EXIT_OK;
+  }
+  if (!n) {
+    fprintf(stderr, "gantry plugins check: which files? `gantry plugins list --why` prints where the installed ones are\n");
+    return EXIT_USAGE;
+  }
+  check_options o = {.only = f[ONLY].text, .seed = f[SEED].on ? (uint64_t)f[SEED].number : 1, .timeout_ms = f[TIMEOUT].number * 1000, .in_process = f[IN_PROCESS].on != 0, .quick = f[QUICK].on != 0, .set = f[SET].list, .n_set = f[SET].n_list};
+  setenv("GANTRY_KERNELS", "interpret", 0); /* a backend's tests are too short for a compiler's work to pay */
+  if (f[JSON].on) printf("[");
+  for (uint32_t k = 0; k < n; k++) {
+    check_report r;
+    err e = {0};
+    if (check_plugin_file(files[k], &o, &r, &e)) {
+      check_report_free(&r);
+      return flags_error("plugins check", &e);
+    }
+    if (f[JSON].on) print_json(&r, o.seed, !k);
+    else print_text(&r, o.seed);
+    bad += r.count[CHECK_FAIL] + r.count[CHECK_CRASH] + r.count[CHECK_TIMEOUT];
+    check_report_free(&r);
+  }
+  if (f[JSON].on) printf("]\n");
+  return bad ? EXIT_PLUGIN : EXIT_OK;
+}
