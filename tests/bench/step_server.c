@@ -42,7 +42,8 @@ static gantry_status serve(train_run *r, err *e) {
 }
 
 int main(int argc, char **argv) {
-  flag f[OPEN_N] = {OPEN_FLAGS};
+  enum { DEVICE, OPEN, N = OPEN + OPEN_N };
+  flag f[N] = {{.name = "--device", .value = "NAME", .help = "cpu (default), cuda, cuda:1 or auto", .type = FLAG_TEXT}, OPEN_FLAGS};
   const char *words[2];
   uint32_t n;
   err e = {0};
@@ -50,10 +51,10 @@ int main(int argc, char **argv) {
   cfg_experiment *x = NULL;
   train_run *r = NULL;
   const cfg_cell *c = NULL;
-  int rc = flags_parse(argc, argv, "step_server EXP.json [--set path=value]...", f, OPEN_N, words, 2, &n);
+  int rc = flags_parse(argc, argv, "step_server EXP.json [--device NAME] [--set path=value]...", f, N, words, 2, &n);
   if (rc || n != 1) return EXIT_USAGE;
-  abi_registry *reg = open_registry(a, f, &e);
-  if (reg && !open_experiment(words[0], reg, f, 0, &x, &e) && (c = open_cell(x, NULL, &e)) && !train_open(c->run, reg, x->seeds[0], 0, &r, &e) && !train_start(r, &e)) serve(r, &e);
+  abi_registry *reg = open_registry(a, f + OPEN, &e);
+  if (reg && !open_experiment(words[0], reg, f + OPEN, 0, &x, &e) && (c = open_cell(x, NULL, &e)) && !train_open(c->run, reg, x->seeds[0], 0, &r, &e) && (r->device = f[DEVICE].on ? f[DEVICE].text : r->device) && !train_start(r, &e)) serve(r, &e);
   rc = e.code ? flags_error("step_server", &e) : EXIT_OK;
   train_close(r);
   cfg_free(x);

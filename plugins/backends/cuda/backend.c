@@ -66,6 +66,7 @@ static void close_(void *self) {
   if (g->context) {
     g->lib->cuCtxSetCurrent(g->context);
     if (g->stream) g->lib->cuStreamSynchronize(g->stream);
+    gpu_seen_write(g);
     gpu_graphs_forget(g, NULL);
     gpu_convs_free(g);
     gpu_kernels_free(g);

@@ -86,6 +86,7 @@ static void choose(gpu *g, gpu_conv *v) {
   }
   memset(list, 0, sizeof list);
   uint32_t n = dnn_engines(g->lib, &v->graph, tf32, list, CANDIDATES);
+  g->n_measured += g->engines && n > 1;
   int best = g->engines && n > 1 ? fastest(g, v, list, n) : n ? 0 : -1;
   for (uint32_t k = 0; best >= 0 && k < n && v->by_kernel; k++) { /* without measuring: the first that makes a plan */
     uint32_t j = ((uint32_t)best + k) % n;
@@ -136,6 +137,13 @@ gantry_status gpu_conv_run(gantry_ctx *ctx, gpu *g, const gpu_conv *v, CUdevicep
   if (!r) return GANTRY_OK;
   g->lib->cudnnGetLastErrorString(why, sizeof why);
   return gpu_say(ctx, GANTRY_E_DEVICE, "cuDNN cannot start a convolution: %s %s", g->lib->cudnnGetErrorString(r), why);
+}
+
+void gpu_conv_describe(const gpu *g, uint32_t k, char dst[80]) {
+  static const char *const names[] = {"CONV", "CONV_DGRAD", "CONV_WGRAD"};
+  const lib_conv *q = &g->convs[k]->shape;
+  dst[0] = 0;
+  if (!g->convs[k]->by_kernel) snprintf(dst, 80, "cuDNN %s %s, %u axes%s", names[q->op - GANTRY_OP_CONV], q->dtype == GANTRY_F64 ? "f64" : g->precision == GPU_TF32 ? "tf32" : "f32", q->spatial, q->groups > 1 ? ", groups" : "");
 }
 
 void gpu_convs_free(gpu *g) {

@@ -9,6 +9,7 @@ int emit_map(emit *e, emit_result *out) {
   int64_t threads;
   e->four = emit_can_four(e);
   threads = e->points / (e->four ? 4 : 1);
+  P(e->four ? "/* map by four */\n" : "/* map */\n");
   P("K_THREADS\nconst %s t = (%s)block * K_BLOCK + tid;\nif (t < %lld) {\n", emit_index(e), emit_index(e), (long long)threads);
   if (e->four) P("const %s p = t * 4;\n", emit_index(e));
   emit_indices(e, e->four ? "p" : "t", 0, e->rank);

@@ -213,6 +213,7 @@ int emit_reduce(emit *e, emit_result *out) {
   shape s = shape_of(e);
   for (uint32_t i = 0; i < e->k->n_insts; i++)
     if (reduces(e, i) && (i < e->k->body || e->k->insts[i].a >= e->k->body)) return 0;
+  P("/* reduction, %s%s%s */\n", s.row ? "lanes along what is reduced" : "lanes along what is kept", e->four ? ", by four" : "", s.splits > 1 ? ", first half" : "");
   own_accumulators(e);
   if (!first_pass(e, &s)) return 0;
   tree(e, &s);
@@ -233,6 +234,7 @@ int emit_reduce(emit *e, emit_result *out) {
   two.lanes = power_above(s.splits < EMIT_BLOCK ? s.splits : EMIT_BLOCK);
   two.across = EMIT_BLOCK / two.lanes;
   two.tiles = (e->points + two.across - 1) / two.across;
+  P("/* reduction, second half */\n");
   own_accumulators(e);
   second_begins(e, &two, s.splits);
   tree(e, &two);

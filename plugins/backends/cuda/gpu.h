@@ -12,6 +12,8 @@
 typedef struct gpu_kernel { /* one of a session's kernels, by its text */
   char name[24];
   char *body;        /* until it is compiled */
+  char title[60];    /* its first comment: which template it is */
+  int ran;
   uint32_t n_at;
   CUfunction fn;     /* once it is */
 } gpu_kernel;
@@ -63,6 +65,7 @@ typedef struct gpu {
   uint32_t n_convs;
   struct gpu_engines *engines;
   cublasLtHandle_t cublas;
+  uint32_t n_products, n_replays, n_measured; /* what happened, for seen.c */
 } gpu;
 enum { GPU_F32, GPU_TF32 };
 
@@ -95,6 +98,9 @@ void gpu_exe_free(const gpu *self, gpu_exe *e);
 gpu_kernel *gpu_kernel_of(gpu *self, const char *body, uint32_t n_at); /* the one with this text, pending if new; NULL: out of memory */
 gantry_status gpu_kernels_build(gantry_ctx *ctx, gpu *self);           /* compiles what is pending */
 void gpu_kernels_free(gpu *self);
+/* seen.c: which ways through this backend a session went, for tests/gpu; appended to $GANTRY_CUDA_SEEN, a line each, when it closes. */
+void gpu_seen_write(const gpu *self);
+void gpu_conv_describe(const gpu *self, uint32_t k, char dst[80]); /* "cuDNN CONV f32, 2 axes" */
 
 /* run.c: actions onto the stream, graphs */
 gantry_status gpu_run(gantry_ctx *ctx, gpu *self, void *const *exes, uint32_t n, CUdeviceptr workspace);

@@ -35,6 +35,9 @@ gpu_kernel *gpu_kernel_of(gpu *self, const char *body, uint32_t n_at) {
     return NULL;
   }
   memcpy(k->name, name, sizeof name);
+  const char *title = strstr(body, "/* ");
+  if (title) snprintf(k->title, sizeof k->title, "%.*s", (int)strcspn(title + 3, ":.*"), title + 3);
+  for (size_t t = strlen(k->title); t && k->title[t - 1] == ' ';) k->title[--t] = 0;
   k->n_at = n_at;
   self->kernels[self->n_kernels++] = k;
   self->n_pending++;

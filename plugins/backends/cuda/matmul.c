@@ -75,6 +75,7 @@ gantry_status gpu_product_of(gantry_ctx *ctx, gpu *g, const gantry_lib *l, gpu_p
 
 gantry_status gpu_product_run(gantry_ctx *ctx, gpu *g, const gpu_product *v, CUdeviceptr a, CUdeviceptr b, CUdeviceptr out, CUdeviceptr scratch) {
   const float one = 1, zero = 0;
+  g->n_products++;
   const double wide_one = 1, wide_zero = 0;
   const void *alpha = v->wide ? (const void *)&wide_one : &one, *beta = v->wide ? (const void *)&wide_zero : &zero;
   void *to = (void *)(uintptr_t)out; /* a device address */

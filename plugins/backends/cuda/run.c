@@ -19,6 +19,7 @@ static gantry_status launch(gantry_ctx *ctx, gpu *g, const gpu_exe *e, const gpu
   char doing[400];
   for (uint32_t k = 0; k < a->n_at; k++) in[k] = at(g, &a->at[k], workspace);
   CUresult r = g->lib->cuLaunchKernel(a->kernel->fn, (unsigned)a->blocks, 1, 1, 256, 1, 1, 0, g->stream, args, NULL);
+  a->kernel->ran = 1;
   if (r == CUDA_SUCCESS) return GANTRY_OK;
   snprintf(doing, sizeof doing, "%.300s: starting a kernel", e->labels[a->step]);
   return gpu_check(ctx, g, r, doing);
@@ -95,6 +96,7 @@ gantry_status gpu_run(gantry_ctx *ctx, gpu *g, void *const *exes, uint32_t n, CU
     gantry_status st = capture(ctx, g, x);
     if (st) return st;
   }
+  g->n_replays++;
   return gpu_check(ctx, g, g->lib->cuGraphLaunch(x->exec, g->stream), "replaying a step");
 }
 

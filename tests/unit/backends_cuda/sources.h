@@ -16,6 +16,7 @@ static char sources_folder[] = "/tmp/gantry-sources-XXXXXX", sources_cache[] = "
 
 /* From here on every program is kept; no cache of another run may stand in for compiling it. */
 static inline void sources_keep(void) {
+  if (on_gpu()) return;
   if (mkdtemp(sources_folder)) setenv("GANTRY_DOUBLE_SOURCES", sources_folder, 1);
   if (mkdtemp(sources_cache)) setenv("GANTRY_CACHE", sources_cache, 1);
 }
@@ -83,6 +84,7 @@ static inline void sources_check(const char *what) {
   sources s = {0};
   library l = {0};
   err e = {0};
+  NEEDS_DOUBLE;
   const char *archs = getenv("NVRTC_ARCHS");
   DIR *d = opendir(sources_folder);
   for (struct dirent *f; d && (f = readdir(d));) {

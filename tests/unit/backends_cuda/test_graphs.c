@@ -73,6 +73,53 @@ static void test_cuda_graphs__reductions_of_every_layout(void) {
   reductions(GANTRY_I64, 0);
 }
 
+/* Accesses that are not dense, over axes that go by four: windows with zeros around, steps, backwards, turned, stretched, beside one another. */
+static void views(uint32_t dtype) {
+  ir_graph *g = ir_new();
+  err e = {0};
+  uint32_t n = 0;
+  char name[40];
+  int64_t d[2] = {12, 16}, turned[2] = {16, 12}, row[1] = {16}, lo[2] = {1, 4}, hi[2] = {2, 8}, odd[2] = {0, 3}, none[2] = {0, 0}, start[2] = {2, 4}, stop[2] = {10, 12}, every[2] = {1, 2}, one[2] = {1, 1}, back[1] = {1}, perm[2] = {1, 0}, onto[1] = {1}, zero[2] = {0, 0};
+  int64_t wide[2] = {12, 32};
+  ir_id x = ir_leaf(g, GANTRY_OP_INPUT, "x", dtype, 2, d), t = ir_leaf(g, GANTRY_OP_INPUT, "t", dtype, 2, turned), r = ir_leaf(g, GANTRY_OP_INPUT, "r", dtype, 1, row), w = ir_leaf(g, GANTRY_OP_INPUT, "w", dtype, 2, wide);
+#define OUT(v) do { snprintf(name, sizeof name, "o%u", n++); ir_output(g, name, (v)); } while (0)
+#define IV(KEY, N, V) {.key = (KEY), .n = (N), .v.iv = (V)}
+  gantry_attr four[] = {IV(GANTRY_A_LO, 2, lo), IV(GANTRY_A_HI, 2, hi), IV(GANTRY_A_INTERIOR, 2, zero)}, three[] = {IV(GANTRY_A_LO, 2, odd), IV(GANTRY_A_HI, 2, odd), IV(GANTRY_A_INTERIOR, 2, zero)}, before[] = {IV(GANTRY_A_LO, 2, lo), IV(GANTRY_A_HI, 2, none), IV(GANTRY_A_INTERIOR, 2, zero)};
+  gantry_attr cut[] = {IV(GANTRY_A_START, 2, start), IV(GANTRY_A_STOP, 2, stop), IV(GANTRY_A_STEP, 2, one)}, step[] = {IV(GANTRY_A_START, 2, zero), IV(GANTRY_A_STOP, 2, wide), IV(GANTRY_A_STEP, 2, every)};
+  gantry_attr reverse = IV(GANTRY_A_AXES, 1, back), permute = IV(GANTRY_A_PERM, 2, perm), stretch[] = {IV(GANTRY_A_DIMS, 2, d), IV(GANTRY_A_AXES, 1, onto)};
+  for (int k = 0; k < 3; k++) {
+    ir_id p = ir_op(g, GANTRY_OP_PAD, &x, 1, k == 0 ? four : k == 1 ? three : before, 3);
+    OUT(p);
+    OUT(ir_neg(g, ir_add(g, p, p)));
+    gantry_attr last = IV(GANTRY_A_AXES, 1, back);
+    OUT(ir_op(g, GANTRY_OP_SUM, &p, 1, &last, 1));
+    int64_t ahead[2] = {k, k == 1 ? 3 : 8}, behind[2] = {1 + k, k == 1 ? 5 : 4};
+    gantry_attr once[] = {IV(GANTRY_A_LO, 2, ahead), IV(GANTRY_A_HI, 2, behind), IV(GANTRY_A_INTERIOR, 2, zero)}; /* read in one place: never written down */
+    int64_t big[2] = {12 + once[0].v.iv[0] + once[1].v.iv[0], 16 + once[0].v.iv[1] + once[1].v.iv[1]};
+    snprintf(name, sizeof name, "y%d", k);
+    OUT(ir_add(g, ir_leaf(g, GANTRY_OP_INPUT, name, dtype, 2, big), ir_op(g, GANTRY_OP_PAD, &x, 1, once, 3)));
+  }
+  OUT(ir_neg(g, ir_op(g, GANTRY_OP_SLICE, &x, 1, cut, 3)));
+  OUT(ir_add(g, x, ir_op(g, GANTRY_OP_SLICE, &w, 1, step, 3)));
+  OUT(ir_add(g, x, ir_op(g, GANTRY_OP_REVERSE, &x, 1, &reverse, 1)));
+  OUT(ir_add(g, x, ir_op(g, GANTRY_OP_PERMUTE, &t, 1, &permute, 1)));
+  OUT(ir_mul(g, x, ir_op(g, GANTRY_OP_BROADCAST, &r, 1, stretch, 2)));
+  ir_id both[2] = {x, ir_neg(g, x)};
+  gantry_attr axis = {.key = GANTRY_A_AXIS, .n = 1, .v.i = 1};
+  OUT(ir_op(g, GANTRY_OP_CONCAT, both, 2, &axis, 1));
+  device s = double_open(&e);
+  double worst = s.session && !g->err.code ? device_compare(&s, g, "views", ramp, NULL, &e) : INFINITY;
+  char text[3200];
+  snprintf(text, sizeof text, "%s: %g %s %s", ir_dtype_name(dtype), worst, e.msg, g->err.msg);
+  t_check_msg(worst <= (dtype == GANTRY_F32 ? 1e-6 : 0), __LINE__, __FILE__, text);
+  device_close(&s);
+  ir_free(g);
+}
+static void test_cuda_graphs__views(void) {
+  views(GANTRY_F32);
+  views(GANTRY_I32);
+}
+
 static void test_cuda_graphs__everything_f64(void) { sweep(GANTRY_F64, CHECK_ALL, 300, 1, 6, 1e-8, 0); }
 static void test_cuda_graphs__everything_f32(void) { sweep(GANTRY_F32, CHECK_ALL, 150, 11, 14, 5e-4, 0); }
 static void test_cuda_graphs__reductions_f32(void) { sweep(GANTRY_F32, CHECK_MAP | CHECK_MOVE | CHECK_REDUCE, 300, 21, 23, 2e-4, 0); }
@@ -80,4 +127,4 @@ static void test_cuda_graphs__integers(void) { sweep(GANTRY_F64, CHECK_INTEGER |
 static void test_cuda_graphs__exact_with_special_values(void) { sweep(GANTRY_F64, CHECK_MAP | CHECK_MOVE | CHECK_INTEGER | CHECK_EXACT, 300, 41, 43, 0, 1); }
 static void cuda_test_graphs__keeps_its_sources(void) { sources_keep(); }
 static void cuda_test_graphs__templates_compile_for_a_gpu(void) { sources_check("random graphs"); }
-T_MAIN(T(cuda_test_graphs__keeps_its_sources), T(test_cuda_graphs__everything_f64), T(test_cuda_graphs__everything_f32), T(test_cuda_graphs__reductions_f32), T(test_cuda_graphs__reductions_of_every_layout), T(test_cuda_graphs__integers), T(test_cuda_graphs__exact_with_special_values), T(cuda_test_graphs__templates_compile_for_a_gpu))
+T_MAIN(T(cuda_test_graphs__keeps_its_sources), T(test_cuda_graphs__everything_f64), T(test_cuda_graphs__everything_f32), T(test_cuda_graphs__views), T(test_cuda_graphs__reductions_f32), T(test_cuda_graphs__reductions_of_every_layout), T(test_cuda_graphs__integers), T(test_cuda_graphs__exact_with_special_values), T(cuda_test_graphs__templates_compile_for_a_gpu))

@@ -1,0 +1,23 @@
+/* seen.c - which ways through this backend a session went: templates of kernels that ran, kinds of convolution, products, graphs. tests/gpu/unverified.sh
+ * subtracts what GPUs have seen from all there is. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gpu.h"
+
+void gpu_seen_write(const gpu *g) {
+  const char *path = getenv("GANTRY_CUDA_SEEN");
+  FILE *f = path && *path ? fopen(path, "ae") : NULL;
+  char text[80];
+  if (!f) return;
+  for (uint32_t k = 0; k < g->n_kernels; k++)
+    if (g->kernels[k]->ran) fprintf(f, "kernel %s\n", g->kernels[k]->title);
+  for (uint32_t k = 0; k < g->n_convs; k++) {
+    gpu_conv_describe(g, k, text);
+    if (text[0]) fprintf(f, "%s\n", text);
+  }
+  if (g->n_products) fprintf(f, "cuBLASLt matrix product %s\n", g->precision == GPU_TF32 ? "tf32" : "f32 or f64");
+  if (g->n_replays) fprintf(f, "a step replayed as a graph\n");
+  if (g->n_measured) fprintf(f, "engines of cuDNN measured and frozen\n");
+  fclose(f);
+}
