@@ -45,6 +45,19 @@ combinations() {
 }
 part "300 random combinations of techniques train and resume" combinations
 
+conformance() {
+  local so seed
+  for seed in 1 2 3; do
+    for so in build/release/plugins/*/*.so; do
+      build/release/gantry plugins check --seed $seed "$so" >"$R/conform" 2>&1
+      sed -n "s|^  \\(fail\\|crash\\|timeout\\) |not ok $(basename "$so") seed $seed: \\1 |p" "$R/conform"
+      tail -1 "$R/conform" >>"$R/conform.counts"
+    done
+  done
+  awk '{p += $1; f += $3 + $5 + $7; s += $10} END {print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped"}' "$R/conform.counts"
+}
+part "every shipped plugin: the whole conformance check, three seeds" conformance
+
 part "fuzzing: any bytes as experiment, plugin, checkpoint, records, idx files, images" tests/fuzz/fuzz.sh 8
 part "an installed prefix, moved, and a plugin of every kind made with it" tests/prefix/prefix.sh
 part "chaos: a grid killed at every named place and at random" tests/chaos/chaos.sh 15 1
