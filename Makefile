@@ -59,7 +59,7 @@ CUDA_DOUBLE := $(if $(CUDA_SRC),$(B)/tests/cuda_double.so)
 WEIGHTS  := $(patsubst %,$(B)/%,$(wildcard plugins/archs/*.safetensors))
 PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(CUDA_SO) $(WEIGHTS)
 
-.PHONY: all gantry deps pairs test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist
+.PHONY: all gantry deps pairs test test-binaries check demo bench clean mutants parity proof-outcome proof-chaos fuzz bench-store asan ubsan tsan install dist check-gpu bench-gpu
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
@@ -67,9 +67,11 @@ gantry: $(B)/gantry $(PLUGINS) $(B)/sdk/abi/lock
 	$(if $(CUDA_LACKS),@echo "  the CUDA backend is left out: $(if $(CUDA_INC),no $(CUDA_LACKS) in $(CUDA_INC),no cuda.h below CUDA_HOME$(,) /usr/local/cuda* or /usr/include)")
 	@ln -sf $(B)/gantry $@
 
+# Where the archive of `make dist` has libraries: beside or above a program; found so by what it loads, too (an old-style path is handed on).
+BESIDE   := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib:$$ORIGIN/../lib:$$ORIGIN/../../lib'
 $(B)/gantry: $(HOST_OBJ)
 	$(call say,LINK)
-	$(Q)$(CC) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(SANFLAGS) -rdynamic $(BESIDE) -o $@ $^ $(LIBS)
 
 $(B)/harness/%.o: harness/%.c
 	@mkdir -p $(@D)
@@ -141,11 +143,11 @@ CUDA_PARTS := $(filter-out %/backend.o,$(CUDA_SRC:%.c=$(B)/%.o))
 $(B)/tests/backends_cuda/%: tests/unit/backends_cuda/%.c tests/unit/t.h $(HOST_LIB) $(CUDA_PARTS)
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -Iplugins/backends/cuda -isystem $(CUDA_INC) -rdynamic -o $@ $< $(CUDA_PARTS) $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -Iplugins/backends/cuda -isystem $(CUDA_INC) -rdynamic $(BESIDE) -o $@ $< $(CUDA_PARTS) $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 $(B)/bench/%: tests/bench/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic $(BESIDE) -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
 .SECONDARY:
 
 # NVIDIA's driver and libraries as the tests have them: tests/cuda_double/double.h
@@ -248,9 +250,19 @@ install: all
 	install -D -m 644 sdk/completion/gantry.fish $(TO)/share/fish/vendor_completions.d/gantry.fish
 
 VERSION := $(shell git describe --tags --always 2>/dev/null || echo 0)
-dist:
-	@mkdir -p dist
-	git archive --format=tar.gz --prefix=gantry-$(VERSION)/ -o dist/gantry-$(VERSION).tar.gz HEAD
+# A folder that runs anywhere with the same or a newer C library: our binaries and their libraries, the GPU's checks among them; and the sources.
+dist: deps
+	@$(MAKE) -j$(JOBS) gantry test-binaries $(B)/bench/step_server
+	@tests/dist.sh $(B) $(VERSION)
+	git archive --format=tar.gz --prefix=gantry-$(VERSION)-source/ -o dist/gantry-$(VERSION)-source.tar.gz HEAD
+
+# What needs a GPU (tests/gpu/check.sh), then the benchmark beside PyTorch (tests/bench/gpu/bench_gpu.py); both also run from the archive of `make dist`.
+check-gpu: deps
+	@$(MAKE) -j$(JOBS) gantry test-binaries
+	@tests/gpu/check.sh
+bench-gpu: deps
+	@$(MAKE) -j$(JOBS) gantry $(B)/bench/step_server
+	@tests/gpu/bench.sh $(CASE)
 
 deps:
 	@tests/deps.sh $(APT_PACKAGES)

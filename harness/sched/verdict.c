@@ -4,6 +4,7 @@
  *   configuration    exit 64, or its last record says so                 no
  *   crash            SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, exit 70   yes
  *   memory           exit 71, or a failed allocation under the limit     yes, alone
+ *   device           its last record says so: a GPU was lost, or refuses yes
  *   hung             no sign of life for --timeout seconds               yes
  *   log flood        its log grew beyond all measure                     no
  *   damaged records  its stream made no sense                            yes
@@ -16,6 +17,8 @@
 #include <stdlib.h>
 
 enum { EX_CONFIG_ = 64, EX_PLUGIN = 70, EX_RESOURCE = 71, EX_STOPPED = 75, LOG_TAIL = 4096 };
+
+static int of_device(const verdict_in *in) { return in->c->end.code == EX_RESOURCE && in->error_class && !strcmp(in->error_class, "device"); }
 
 static int out_of_memory(const verdict_in *in, const char *tail) {
   if (in->c->end.code == EX_RESOURCE) return 1;
@@ -94,9 +97,12 @@ verdict verdict_of(const verdict_in *in, arena *a) {
   } else if (in->ended == ENDED_LOG) {
     v.end.error_class = "log flood";
     v.end.error_text = arena_fmt(a, "its log %s grew without end, so it was ended: look at what it repeats", in->log);
+  } else if (of_device(in)) {
+    v.again = 1;
   } else if (out_of_memory(in, tail)) {
     v.end.error_class = "memory";
-    v.end.error_text = in->memory_bytes ? arena_fmt(a, "out of memory: it may have %.1f GB (--memory changes the limit); a smaller train.batch or width needs less", (double)in->memory_bytes / 1e9) : "out of memory: a smaller train.batch or width needs less";
+    /* a backend knows better whose memory it was, and how much was asked for */
+    if (!in->text || !*in->text) v.end.error_text = in->memory_bytes ? arena_fmt(a, "out of memory: it may have %.1f GB (--memory changes the limit); a smaller train.batch or width needs less", (double)in->memory_bytes / 1e9) : "out of memory: a smaller train.batch or width needs less";
     v.again = v.alone = 1;
   } else if (end->signal) {
     by_signal(in, &v, tail, a);

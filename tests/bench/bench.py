@@ -166,4 +166,5 @@ def main():
         json.dump(record, open(f"{RESULTS}/{case}.json", "w"), indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()

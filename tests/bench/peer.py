@@ -1,6 +1,7 @@
 """peer.py EXP.json VARIANT THREADS - PyTorch's side of `make bench`, as a good PyTorch user would write it: fused Adam, nothing read back inside the
 loop, the data set in memory, D's parameters frozen in G's update. VARIANT: eager, channels_last or compile (channels_last for images, both networks
 through torch.compile; D stays eager where a penalty differentiates its gradient, which torch.compile cannot).
+With PEER_DEVICE=cuda also: graphs (the whole step captured in one CUDA graph) and, behind any of them, "+tf32" (as "tf32" alone: eager) and "+bf16" (autocast).
 
 Answers "steps N" with one line of JSON (seconds by the wall clock, processor seconds, peak bytes), like step_server.c. `peer.py EXP.json check TRACE`
 instead runs one step from the weights, batches and noise of a `gantry trace` and compares losses and updated weights: both must compute the same thing."""
@@ -23,6 +24,7 @@ import torch.nn.utils.parametrize as parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm, spectral_norm
 
 torch.set_num_threads(int(THREADS))
+DEVICE = os.environ.get("PEER_DEVICE", "cpu")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -129,6 +131,13 @@ class Bench:
         g, d = cfg["g"]["arch"], cfg["d"]["arch"]
         self.data = load_data(cfg["data"])
         image = self.data.dim() == 4
+        variant, _, precision = variant.partition("+")
+        if variant in ("tf32", "bf16"):
+            variant, precision = "eager", variant
+        self.bf16 = precision == "bf16"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.benchmark = True
+        self.data = self.data.to(DEVICE)
         self.z, self.batch = g["z"], cfg["train"]["batch"]
         self.d_steps = cfg["train"].get("d_steps", 1)
         if image:
@@ -143,20 +152,26 @@ class Bench:
             for m in self.d:
                 if isinstance(m, (nn.Conv2d, nn.Linear)):
                     spectral_norm(m)
+        self.g, self.d = self.g.to(DEVICE), self.d.to(DEVICE)
         self.channels_last = image and variant != "eager"
+        self.graph, self.captured = None, variant == "graphs"
         if self.channels_last:
             self.g, self.d = self.g.to(memory_format=torch.channels_last), self.d.to(memory_format=torch.channels_last)
-        adam = lambda net, o: torch.optim.Adam(net.parameters(), o["lr"], (o["beta1"], o["beta2"]), fused=True)
+        adam = lambda net, o: torch.optim.Adam(net.parameters(), o["lr"], (o["beta1"], o["beta2"]), fused=True, capturable=self.captured)
         self.opt_g, self.opt_d = adam(self.g, cfg["g"]["optim"]), adam(self.d, cfg["d"]["optim"])
         self.run_g, self.run_d, self.run_d_twice = self.g, self.d, self.d
         if variant == "compile":
             self.run_g, self.run_d = torch.compile(self.g), torch.compile(self.d)
-        self.sum_d, self.sum_g, self.order, self.at = torch.zeros(()), torch.zeros(()), None, 0
+        self.sum_d, self.sum_g, self.order, self.at = torch.zeros((), device=DEVICE), torch.zeros((), device=DEVICE), None, 0
 
     def real(self):
         n = len(self.data)
+        if self.captured:  # a graph draws its batch itself
+            x = self.data[torch.randint(n, (self.batch,), device=DEVICE)]
+            x = x.float().mul_(2 / 255).sub_(1) if x.dtype == torch.uint8 else x
+            return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
         if self.order is None or self.at + self.batch > n:
-            self.order, self.at = torch.randperm(n), 0
+            self.order, self.at = torch.randperm(n, device=DEVICE), 0
         x = self.data[self.order[self.at:self.at + self.batch]]
         self.at += self.batch
         if x.dtype == torch.uint8:
@@ -185,7 +200,7 @@ class Bench:
             loss = self.loss_d(self.run_d(real), self.run_d(fake))
         if self.gp:
             if alpha is None:
-                alpha = torch.rand(self.batch, *[1] * (real.dim() - 1))
+                alpha = torch.rand(self.batch, *[1] * (real.dim() - 1), device=DEVICE)
             x = torch.lerp(real, fake, alpha).requires_grad_(True)
             dx, = torch.autograd.grad(self.run_d_twice(x).sum(), x, create_graph=True)
             loss = loss + self.gp["weight"] * (dx.flatten(1).norm(dim=1) - 1).square().mean()
@@ -205,10 +220,26 @@ class Bench:
             p.requires_grad_(True)
         self.sum_g += loss.detach()
 
+    def once(self):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.bf16):
+            for _ in range(self.d_steps):
+                self.d_step(self.real(), torch.randn(self.batch, self.z, device=DEVICE))
+            self.g_step(torch.randn(self.batch, self.z, device=DEVICE))
+
     def step(self):
-        for _ in range(self.d_steps):
-            self.d_step(self.real(), torch.randn(self.batch, self.z))
-        self.g_step(torch.randn(self.batch, self.z))
+        if not self.captured:
+            return self.once()
+        if self.graph is None:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):
+                    self.once()
+            torch.cuda.current_stream().wait_stream(side)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.once()
+        self.graph.replay()
 
 
 # ---- the same thing? -------------------------------------------------------------------------------------------------------------
@@ -309,6 +340,8 @@ def main():
         n, wall, cpu = int(line.split()[1]), time.perf_counter(), time.process_time()
         for _ in range(n):
             b.step()
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": peak}), flush=True)
 
