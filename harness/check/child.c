@@ -93,6 +93,7 @@ void check_run_child(subject *s, check_fn *run, const check_options *o, int64_t 
     return;
   }
   int said = memfd_create("gantry-check", MFD_CLOEXEC), status = 0, timed_out = 0;
+  fflush(NULL); /* what this process has still to print is not the child's */
   pid_t parent = getpid(), pid = fork();
   if (pid == 0) {
     setpgid(0, 0);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "abi/registry.h"
+#include "base/files.h"
 #include "check/conform.h"
 #include "cli/cli.h"
 #include "cli/plugins_check.h"
@@ -53,6 +54,19 @@ static void print_tests(void) {
   }
 }
 
+/* A word that is no file but the name of an installed plugin, "hinge" or "loss/hinge", is its file. */
+static const char *file_of(const char *word, abi_registry *reg) {
+  const char *slash = strchr(word, '/'), *name = slash ? slash + 1 : word;
+  for (uint32_t k = 0; reg && !file_exists(word) && k < abi_count(reg); k++) {
+    const abi_plugin *p = abi_at(reg, k);
+    size_t len = slash ? (size_t)(slash - word) : 0;
+    if (!p->desc || strcmp(p->desc->name, name)) continue;
+    const char *kind = abi_kind_name(p->desc->kind), *folder = abi_kind_folder(p->desc->kind);
+    if (!slash || (strlen(kind) == len && !strncmp(kind, word, len)) || (strlen(folder) == len && !strncmp(folder, word, len))) return p->path;
+  }
+  return word;
+}
+
 int plugins_check(int argc, char **argv) {
   enum { ONLY, JSON, IN_PROCESS, SEED, TIMEOUT, QUICK, SET, TESTS, N };
   flag f[N] = {
@@ -66,7 +80,7 @@ int plugins_check(int argc, char **argv) {
     [TESTS] = {.name = "--tests", .help = "list the tests and stop", .type = FLAG_BOOL}};
   const char *files[256];
   uint32_t n, bad = 0;
-  int rc = flags_parse(argc, argv, "gantry plugins check FILE...", f, N, files, 256, &n);
+  int rc = flags_parse(argc, argv, "gantry plugins check FILE|NAME...", f, N, files, 256, &n);
   if (rc) return rc < 0 ? EXIT_OK : rc;
   if (f[TESTS].on) {
     print_tests();
@@ -78,19 +92,26 @@ int plugins_check(int argc, char **argv) {
   }
   check_options o = {.only = f[ONLY].text, .seed = f[SEED].on ? (uint64_t)f[SEED].number : 1, .timeout_ms = f[TIMEOUT].number * 1000, .in_process = f[IN_PROCESS].on != 0, .quick = f[QUICK].on != 0, .set = f[SET].list, .n_set = f[SET].n_list};
   setenv("GANTRY_KERNELS", "interpret", 0); /* a backend's tests are too short for a compiler's work to pay */
+  err ignored = {0};
+  arena *a = arena_new();
+  abi_sources installed = abi_default_sources(a, NULL, 0, NULL, 0);
+  abi_registry *reg = abi_registry_open(&installed, &ignored);
   if (f[JSON].on) printf("[");
   for (uint32_t k = 0; k < n; k++) {
     check_report r;
     err e = {0};
-    if (check_plugin_file(files[k], &o, &r, &e)) {
+    if (check_plugin_file(file_of(files[k], reg), &o, &r, &e)) {
       check_report_free(&r);
-      return flags_error("plugins check", &e);
+      rc = flags_error("plugins check", &e);
+      break;
     }
     if (f[JSON].on) print_json(&r, o.seed, !k);
     else print_text(&r, o.seed);
     bad += r.count[CHECK_FAIL] + r.count[CHECK_CRASH] + r.count[CHECK_TIMEOUT];
     check_report_free(&r);
   }
-  if (f[JSON].on) printf("]\n");
-  return bad ? EXIT_PLUGIN : EXIT_OK;
+  if (f[JSON].on && !rc) printf("]\n");
+  abi_registry_close(reg);
+  arena_free(a);
+  return rc ? rc : bad ? EXIT_PLUGIN : EXIT_OK;
 }
