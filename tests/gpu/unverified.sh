@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 R=tests/bench/results
 all() {
   grep -h -m1 '^/\*' plugins/backends/cuda/kernels/*.cu | sed -e 's|^/\* |kernel |' -e 's/[:.*].*//' -e 's/ *$//'
-  printf 'kernel %s\n' map "map by four" "reduction, second half"
+  printf 'kernel %s\n' map "map by four" "several maps in one launch" "reduction, second half"
   for along in reduced kept; do
     for four in "" ", by four"; do
       [ "$along$four" = "kept, by four" ] && continue
