@@ -3,7 +3,7 @@ CREATE TEMP VIEW mean AS SELECT cell, label, count(*) n, avg(value) m, sqrt(max(
   (SELECT count(*) FROM run d WHERE d.cell=last.cell AND d.status='diverged') diverged FROM last WHERE k=1 GROUP BY cell;
 CREATE TEMP VIEW line AS
   SELECT '| rung | n | fd, mean ± sd | against the rung before | each seed | diverged |' text UNION ALL SELECT '|---|---|---|---|---|---|' UNION ALL
-  SELECT * FROM (SELECT printf('| %s | %d | %.2f ± %s | %s | %s | %d |', label, n, m, coalesce(printf('%.2f', sd), '?'), coalesce(printf('%+.1f %%', 100*(g/(SELECT b.g FROM mean b WHERE b.cell<mean.cell ORDER BY b.cell DESC LIMIT 1)-1)), ''), each, diverged) FROM mean ORDER BY cell);
+  SELECT * FROM (SELECT printf('| %s | %d | %.2f ± %s | %s | %s | %d |', label, n, m, CASE WHEN sd IS NULL THEN '?' ELSE printf('%.2f', sd) END, CASE WHEN lag(g) OVER (ORDER BY cell) IS NULL THEN '' ELSE printf('%+.1f %%', 100*(g/lag(g) OVER (ORDER BY cell)-1)) END, each, diverged) FROM mean ORDER BY cell);
 CREATE TEMP VIEW claim AS
   SELECT 'the last rung ends below a third of the baseline''s distance' text, (SELECT g FROM mean ORDER BY cell DESC LIMIT 1)*3<(SELECT g FROM mean ORDER BY cell LIMIT 1) holds UNION ALL
   SELECT 'batch norm in G is the largest single step', (SELECT a.label LIKE '%norm in G' FROM mean a JOIN mean b ON b.cell=a.cell-1 ORDER BY a.g/b.g LIMIT 1);

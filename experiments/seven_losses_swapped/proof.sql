@@ -10,7 +10,7 @@ CREATE TEMP VIEW mean AS SELECT cell, label, count(by_updates) n, avg(by_updates
 CREATE TEMP VIEW line AS
   SELECT printf('| %s | n | fd after all G updates, mean ± sd | fd at %d images | fd at %.0f s | images in all | seconds in all | diverged |', (SELECT substr(label,1,instr(label,'=')-1) FROM run LIMIT 1), images, seconds) text FROM common
   UNION ALL SELECT '|---|---|---|---|---|---|---|---|' UNION ALL
-  SELECT * FROM (SELECT printf('| %s | %d | %.2f ± %s | %.2f | %s | %d | %.0f | %d |', substr(label,instr(label,'=')+1), n, u, coalesce(printf('%.2f', sd), '?'), i, coalesce(printf('%.2f', s), 'none yet'), images, seconds, diverged) FROM mean ORDER BY u IS NULL, u);
+  SELECT * FROM (SELECT printf('| %s | %d | %.2f ± %s | %.2f | %s | %d | %.0f | %d |', substr(label,instr(label,'=')+1), n, u, CASE WHEN sd IS NULL THEN '?' ELSE printf('%.2f', sd) END, i, CASE WHEN s IS NULL THEN 'none yet' ELSE printf('%.2f', s) END, images, seconds, diverged) FROM mean ORDER BY u IS NULL, u);
 CREATE TEMP VIEW claim AS
   SELECT 'non-saturating ends at a smaller distance than minimax in every seed' text, (SELECT min(a.by_updates<b.by_updates) FROM at a JOIN at b USING(seed) WHERE a.label LIKE '%=nonsaturating' AND b.label LIKE '%=minimax') holds UNION ALL
   SELECT 'without anything that bounds the critic, Wasserstein is the worst of the seven or diverges', (SELECT (SELECT u IS NULL OR diverged>0 OR u=(SELECT max(u) FROM mean) FROM mean WHERE label LIKE '%=wasserstein'));

@@ -43,7 +43,7 @@ gantry_status abi_builder_status(abi_builder *b, err *e) {
 
 abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, const char *place) {
   /* The scope is a stack in one text: a frame notes where its own part begins, NULL closes never reach below it. */
-  abi_frame f = {b->el, b->scope.n, b->place, b->net, b->err.code || b->g->err.code};
+  abi_frame f = {b->el, b->scope.n, b->place, b->doing, b->net, b->err.code || b->g->err.code};
   b->el = el;
   b->world->building = b;
   if (scope) {
@@ -57,6 +57,8 @@ abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, co
   return f;
 }
 
+void abi_doing(abi_builder *b, const char *what) { b->doing = what; }
+
 gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, const char *what) {
   if (b->g->err.code && !b->err.code) err_set(&b->err, b->g->err.code, "%s", b->g->err.msg);
   if (returned && !b->err.code) err_set(&b->err, returned, "failed with status %d and gave no reason", returned);
@@ -67,6 +69,7 @@ gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, con
   b->el = f.el;
   if (!f.el) b->world->building = NULL;
   b->place = f.place;
+  b->doing = f.doing;
   b->net = f.net;
   b->scope.n = f.scope;
   b->scope.p[f.scope] = 0;

@@ -43,6 +43,7 @@ struct abi_builder {
   /* the running callback */
   const abi_element *el;
   buf scope;                /* "d/conv1/" */
+  const char *doing;        /* the hook that runs now, "term": told when it crashes */
   const char *place;        /* random streams: "d.2" in the second application of d */
   uint32_t app;             /* current application, 0 = none */
   uint32_t net;             /* role that new states follow */
@@ -60,11 +61,14 @@ void abi_builder_free(abi_builder *b);
 /* The first error of graph, callback or host, with everything known about its place. */
 gantry_status abi_builder_status(abi_builder *b, err *e);
 
-typedef struct abi_frame { const abi_element *el; size_t scope; const char *place; uint32_t net, failed; } abi_frame; /* failed: an error was there before */
+typedef struct abi_frame { const abi_element *el; size_t scope; const char *place, *doing; uint32_t net, failed; } abi_frame; /* failed: an error was there before */
 /* scope NULL keeps the scope; else it is replaced by scope + "/" ("" = the root). */
 abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, const char *place);
 /* what: "loss d", "term": for the message. Returns nonzero if anything failed. */
 gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, const char *what);
+void abi_doing(abi_builder *b, const char *what);
+/* Runs a callback between abi_enter and abi_leave, so that a crash in it can be told by name. */
+#define ABI_CALL(b, f, what, call) (abi_doing((b), (what)), abi_leave((b), (f), (call), (what)))
 
 /* Bindings by full name. */
 ir_id abi_get(abi_builder *b, const char *name);                 /* 0 if not bound */

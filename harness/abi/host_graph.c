@@ -195,7 +195,7 @@ static ir_id transform(abi_builder *b, const abi_state *s, ir_id w) {
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s/%s", r->el.id, plain), NULL);
     b->net = net;
     gantry_t t = abi_t(w);
-    if (abi_leave(b, f, iface->weight(&b->cx, &view, &t), "weight")) return 0;
+    if (ABI_CALL(b, f, "weight", iface->weight(&b->cx, &view, &t))) return 0;
     w = t.id;
     VEC_PUSH(b->transformed, ((abi_transformed){name, eval, k, in, w}));
   }

@@ -103,6 +103,7 @@ gantry_call abi_apply(abi_builder *b, uint32_t role, const gantry_named *given, 
   b->app = id;
   b->flags = flags;
   b->net = role;
+  abi_doing(b, "build");
   gantry_status st = ((const gantry_arch *)net->arch.plugin->iface)->build(&b->cx, &build, in, n_in);
   b->app = outer_app;
   b->flags = outer_flags;
@@ -212,6 +213,7 @@ ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n
   const char *how = NULL;
   gantry_t z = {0};
   abi_frame f = abi_enter(b, &net->arch, arena_fmt(b->mem, "draw/%s", net->scope), NULL);
+  abi_doing(b, "input");
   gantry_status st = random_input(b, net, input, all, &rank, &how);
   if (!st) {
     buf_printf(&b->scope, "%s/", input);
@@ -237,6 +239,7 @@ int abi_draws_uniform(abi_builder *b, uint32_t role, const char *input) {
   abi_net *net = need_net(b, role);
   if (!net) return 0;
   abi_frame f = abi_enter(b, &net->arch, NULL, NULL);
+  abi_doing(b, "input");
   gantry_status st = random_input(b, net, input, all, &rank, &how);
   return !abi_leave(b, f, st, "input") && !strcmp(how, "uniform");
 }

@@ -9,7 +9,7 @@ static gantry_status gradient_hooks(abi_builder *b, uint32_t role, const gantry_
     const gantry_regularizer *iface = r->el.plugin->iface;
     if (!iface->gradient || !(r->of >> role & 1)) continue;
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s", r->el.id), NULL);
-    TRY(abi_leave(b, f, iface->gradient(&b->cx, st, grads, n), "gradient"));
+    TRY(ABI_CALL(b, f, "gradient", iface->gradient(&b->cx, st, grads, n)));
   }
   return GANTRY_OK;
 }
@@ -21,7 +21,7 @@ static gantry_status after_hooks(abi_builder *b, uint32_t role, const gantry_ste
     const gantry_regularizer *iface = r->el.plugin->iface;
     if (!iface->after || !(r->of >> role & 1)) continue;
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s/%s", r->el.id, s->name), NULL);
-    TRY(abi_leave(b, f, iface->after(&b->cx, st, &view, w), "after"));
+    TRY(ABI_CALL(b, f, "after", iface->after(&b->cx, st, &view, w)));
   }
   return GANTRY_OK;
 }
@@ -63,7 +63,7 @@ gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gan
     in.grad = grads[k];
     given[k] = grads[k].id;
     abi_frame f = abi_enter(b, &net->optim, arena_fmt(b->mem, "optim/%s", names[k]), NULL);
-    TRY(abi_leave(b, f, optim->update(&b->cx, &in, &fresh[k]), "update"));
+    TRY(ABI_CALL(b, f, "update", optim->update(&b->cx, &in, &fresh[k])));
     if (st) TRY(after_hooks(b, role, st, &copies[k], &fresh[k]));
   }
   for (uint32_t k = 0; k < n; k++) {

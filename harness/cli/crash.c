@@ -34,6 +34,10 @@ static void on_crash(int number) {
     }
     say(" while it built ");
     say(b->program);
+    if (b->doing) {
+      say(", ");
+      say(b->doing);
+    }
     if (b->place && *b->place) {
       say(", ");
       say(b->place);

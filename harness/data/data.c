@@ -32,6 +32,7 @@ static uint8_t *draw_subset(int64_t count, int64_t keep, uint64_t seed) {
 
 static gantry_status read_block(data_set *d, int64_t first, int64_t n, void *bytes, int32_t *labels) {
   abi_frame f = abi_enter(d->ctx->builder, d->el, NULL, NULL);
+  abi_doing(d->ctx->builder, "read");
   gantry_status st = d->iface->read(&d->ctx->builder->cx, d->self, first, n, bytes, labels);
   return abi_leave(d->ctx->builder, f, st, "read");
 }
@@ -97,6 +98,7 @@ gantry_status data_open(const abi_element *el, const char *split, int64_t limit,
   d->info.struct_size = sizeof d->info;
   abi_builder *b = d->ctx->builder;
   abi_frame f = abi_enter(b, el, NULL, NULL);
+  abi_doing(b, "open");
   if (abi_leave(b, f, d->iface->open(&b->cx, split, &d->info, &d->self), split)) {
     abi_builder_status(b, e);
     goto failed;
@@ -135,6 +137,7 @@ gantry_status data_arrays(data_set *d, abi_world *w, err *e) {
   for (uint32_t k = 0; d->iface->array && k < 1000; k++) {
     gantry_array a = {.struct_size = sizeof a};
     abi_frame f = abi_enter(b, d->el, NULL, NULL);
+    abi_doing(b, "array");
     gantry_status st = d->iface->array(&b->cx, d->self, k, &a);
     if (abi_leave(b, f, st == GANTRY_E_UNSUPPORTED ? GANTRY_OK : st, "array")) return abi_builder_status(b, e);
     if (st) return GANTRY_OK;

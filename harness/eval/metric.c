@@ -126,7 +126,7 @@ static exec_program *pass_program(metric_run *m, uint32_t k, const gantry_pass *
     batch.x = batch_images(m, b, pass->set, real, index, &batch.label);
   if (!pass->rows && real && real->labels && pass->set != GANTRY_FAKE) batch.label = abi_t(data_labels(b, real, device_name(m->c, real), index.id));
   abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
-  abi_leave(b, f, m->iface->pass(cx, k, &batch), "pass");
+  ABI_CALL(b, f, "pass", m->iface->pass(cx, k, &batch));
   for (uint32_t j = 0; j < b->keeps.n && !b->err.code && !b->g->err.code; j++)
     ir_output(b->g, arena_fmt(b->mem, "%u/%s", b->keeps.p[j].how, b->keeps.p[j].name), ir_cast(b->g, b->keeps.p[j].id, GANTRY_F64));
   b->program = name;
@@ -220,7 +220,7 @@ static gantry_status finish(metric_run *m, eval_result *out, err *e) {
     b->user = m;
     b->kept = kept_input;
     abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
-    abi_leave(b, f, m->iface->finish(&b->cx, v, m->iface->n_values), "finish");
+    ABI_CALL(b, f, "finish", m->iface->finish(&b->cx, v, m->iface->n_values));
     for (uint32_t k = 0; k < m->iface->n_values && !b->err.code && !b->g->err.code; k++) {
       if (!v[k].id || ir_at(b->g, v[k].id)->rank)
         err_set(&b->err, GANTRY_E_SHAPE, "%s: finish gave no single number for value %u", m->q->metric->plugin->name, k);

@@ -15,7 +15,7 @@ ir_id train_seen(train_update *u, ir_id x, int is_real) {
     if (!train_hooks(g)->input || !(g->of >> GANTRY_D & 1)) continue;
     abi_frame f = enter_hook(b, g);
     gantry_t t = abi_t(x);
-    if (abi_leave(b, f, train_hooks(g)->input(&b->cx, &u->st, &in, &t), "input")) return 0;
+    if (ABI_CALL(b, f, "input", train_hooks(g)->input(&b->cx, &u->st, &in, &t))) return 0;
     x = t.id;
   }
   return x;
@@ -101,7 +101,7 @@ static gantry_status targets(train_update *u, gantry_loss_in *in) {
     const abi_regularizer *g = &b->world->regs[k];
     if (!train_hooks(g)->target || !(g->of >> GANTRY_D & 1)) continue;
     abi_frame f = enter_hook(b, g);
-    TRY(abi_leave(b, f, train_hooks(g)->target(&b->cx, &u->st, &in->target_real, &in->target_fake), "target"));
+    TRY(ABI_CALL(b, f, "target", train_hooks(g)->target(&b->cx, &u->st, &in->target_real, &in->target_fake)));
   }
   return GANTRY_OK;
 }
@@ -111,7 +111,7 @@ static ir_id call_loss(train_update *u, gantry_loss_in *in) {
   abi_builder *b = u->b;
   if (targets(u, in)) return 0;
   abi_frame f = abi_enter(b, &u->r->loss, "loss", NULL);
-  abi_leave(b, f, (u->role == GANTRY_D ? u->loss->d : u->loss->g)(&b->cx, in, &out), u->role == GANTRY_D ? "loss of D" : "loss of G");
+  ABI_CALL(b, f, u->role == GANTRY_D ? "loss of D" : "loss of G", (u->role == GANTRY_D ? u->loss->d : u->loss->g)(&b->cx, in, &out));
   if (out.id && ir_at(b->g, out.id)->rank) {
     err_set(&b->err, GANTRY_E_SHAPE, "%s (%s): a loss is one number, this one has %u axes", u->r->loss.path, u->r->loss.plugin->name, ir_at(b->g, out.id)->rank);
     return 0;
@@ -123,7 +123,7 @@ ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log) {
   abi_builder *b = u->b;
   gantry_term t = {.struct_size = sizeof t};
   abi_frame f = enter_hook(b, g);
-  if (abi_leave(b, f, train_hooks(g)->term(&b->cx, &u->st, &t), "term")) return 0;
+  if (ABI_CALL(b, f, "term", train_hooks(g)->term(&b->cx, &u->st, &t))) return 0;
   *log = t.log.id ? t.log.id : t.value.id;
   return t.value.id;
 }
@@ -262,7 +262,7 @@ ir_id train_control(train_update *u) {
     gantry_control c = {.struct_size = sizeof c};
     if (!train_hooks(g)->control || !(g->of >> u->role & 1)) continue;
     abi_frame f = enter_hook(b, g);
-    if (abi_leave(b, f, train_hooks(g)->control(&b->cx, &u->st, &c), "control")) return 0;
+    if (ABI_CALL(b, f, "control", train_hooks(g)->control(&b->cx, &u->st, &c))) return 0;
     if (c.keep.id) keep = keep ? ir_mul(b->g, keep, c.keep.id) : c.keep.id;
     train_log(b, g->el.id, c.log.id);
   }
@@ -336,7 +336,7 @@ static gantry_status lookahead(train_update *u) {
     const abi_regularizer *g = &b->world->regs[k];
     if (!train_hooks(g)->lookahead) continue;
     abi_frame f = enter_hook(b, g);
-    TRY(abi_leave(b, f, train_hooks(g)->lookahead(&b->cx, &u->st), "lookahead"));
+    TRY(ABI_CALL(b, f, "lookahead", train_hooks(g)->lookahead(&b->cx, &u->st)));
   }
   return GANTRY_OK;
 }

@@ -6,7 +6,7 @@ ABI_FROZEN  := $(shell sed -n 's/^.define GANTRY_ABI_MAJOR \([1-9].*\)/\1/p' sdk
 $(B)/sdk/abi/lock: sdk/abi/lock.c sdk/abi/lock_v0.h $(ABI_HEADERS)
 	@mkdir -p $(@D)
 	@if $(CC) -std=c11 -fsyntax-only -Isdk/include sdk/abi/lock.c 2>$@.said; then touch $@; \
-	else sed -n 's/.*static assertion failed: /  ABI  changed since the last dump: /p' $@.said | head -5; \
+	else sed -n 's/.*error: \(static assertion failed: \)\{0,1\}/  ABI  changed since the last dump: /p' $@.said | head -5; \
 	  echo '  ABI  if that is meant, record it: make abi-dump (sdk/abi/ABI.md)'; [ -z "$(ABI_FROZEN)" ] && touch $@; fi
 
 # Everything that is exported by a plugin reaches every type of the boundary; what abidw sees of it is committed.

@@ -145,8 +145,10 @@ enum { GANTRY_W_MATRIX = 1 }; /* a filter of a linear or convolutional layer: sp
 /* Graph building. Elementwise operations broadcast as NumPy does (trailing axes aligned, size 1 stretches). */
 typedef struct gantry_graph_api {
   uint32_t struct_size, reserved0;
+  /* One operation of ops.def; attributes are copied. 0, with the reason kept by the host, where types or shapes do not fit (E_DTYPE, E_SHAPE) or the opcode is unknown
+   * (E_UNSUPPORTED); 0 without a reason of its own where an input is poisoned. */
   gantry_t (*op)(gantry_ctx *, uint32_t opcode, const gantry_t *in, uint32_t n_in, const gantry_attr *, uint32_t n_attr);
-  int32_t (*op_known)(gantry_ctx *, uint32_t opcode);
+  int32_t (*op_known)(gantry_ctx *, uint32_t opcode); /* 1 if this host has that operation */
   uint32_t (*shape)(gantry_ctx *, gantry_t, int64_t dims[GANTRY_MAX_RANK]); /* returns the rank; 0 and no dims if poisoned */
   uint32_t (*dtype)(gantry_ctx *, gantry_t);                                /* GANTRY_F32 ...; 0 if poisoned */
   /* dxs[i] = sum over y of seed * dy/dxs[i]; seed 0 = ones. An x that y does not depend on gets zeros. Symbolic, any order. */
@@ -196,12 +198,13 @@ enum {
 
 typedef struct gantry_metric_api { /* see metric.h */
   uint32_t struct_size, reserved0;
-  gantry_t (*features)(gantry_ctx *, gantry_t images, const char *tap); /* of the extractor that the configuration names */
-  gantry_status (*keep)(gantry_ctx *, const char *name, gantry_t v, uint32_t how);
+  gantry_t (*features)(gantry_ctx *, gantry_t images, const char *tap); /* a tap of the feature network that the configuration names, of images in the data's range */
+  gantry_status (*keep)(gantry_ctx *, const char *name, gantry_t v, uint32_t how); /* in pass() only; how: GANTRY_KEEP_*; a name once per pass */
   gantry_t (*kept)(gantry_ctx *, uint32_t set, const char *name); /* everything kept so far, f64; "n" is the set's size */
 } gantry_metric_api;
 
-/* Typed access to the plugin's own parameters, by index into its table. */
+/* Typed access to the plugin's own parameters, by index into its table. Values lie within the table's ranges. An index outside it is an error of the callback and gives 0, ""
+ * or a poisoned handle. */
 typedef struct gantry_param_api {
   uint32_t struct_size, reserved0;
   double (*f64)(gantry_ctx *, uint32_t index);      /* as a constant: makes the parameter structural */
@@ -218,7 +221,7 @@ struct gantry_host {
   const gantry_net_api *net;       /* NULL where networks make no sense (datasets) */
   const gantry_metric_api *metric; /* NULL outside metrics */
   const gantry_param_api *param;
-  gantry_status (*fail)(gantry_ctx *, gantry_status, const char *message); /* sticky, first wins; returns the status kept */
+  gantry_status (*fail)(gantry_ctx *, gantry_status, const char *message); /* one finished sentence, copied; sticky, first wins; returns the status kept */
   void (*log)(gantry_ctx *, uint32_t level, const char *message);          /* 1 error, 2 warning, 3 information */
   const void *(*ext)(gantry_ctx *, const char *id);                        /* optional capability "gantry.name/1", or NULL */
 };

@@ -34,6 +34,8 @@ typedef struct gantry_query { /* struct_size set by the host; asked before memor
   int64_t scratch_bytes;
 } gantry_query;
 
+/* Threads: [run] every function of one `self` is called by one thread at a time, which need not be the same one; several of them may be open in one process. Errors: a status
+ * and host->fail(); a failed call leaves what it was given as it was. */
 typedef struct gantry_backend {
   uint32_t struct_size, reserved0;
   gantry_status (*probe)(gantry_ctx *, gantry_probe *);                    /* touches no device memory */

@@ -3,6 +3,7 @@
 #define GANTRY_NN_ACTIVATION_H
 #include <gantry/ops.h>
 
+/* max(x, 0); x where x > 0, slope x elsewhere. The gradient at 0 is the left one: 0, and slope. */
 static inline gantry_t gan_relu(gantry_ctx *cx, gantry_t x) { gantry_t z = gan_const_like(cx, x, 0); return gan_where(cx, gan_gt(cx, x, z), x, z); }
 static inline gantry_t gan_leaky_relu(gantry_ctx *cx, gantry_t x, double slope) { return gan_where(cx, gan_gt(cx, x, gan_const_like(cx, x, 0)), x, gan_mul_k(cx, x, slope)); }
 /* log(1 + e^x) without overflow or cancellation: with t = max(x, 0) held constant, log1p(expm1(-t) + e^(x-t)) + t. The maximum has a kink
@@ -11,6 +12,7 @@ static inline gantry_t gan_softplus(gantry_ctx *cx, gantry_t x) {
   gantry_t t = gan_max(cx, gan_stop(cx, x), gan_const_like(cx, x, 0));
   return gan_add(cx, gan_log1p(cx, gan_add(cx, gan_expm1(cx, gan_neg(cx, t)), gan_exp(cx, gan_sub(cx, x, t)))), t);
 }
+/* x sigmoid(x) (Ramachandran et al. 2017, arXiv:1710.05941). */
 static inline gantry_t gan_swish(gantry_ctx *cx, gantry_t x) { return gan_mul(cx, x, gan_sigmoid(cx, x)); }
 /* Square root whose derivative at 0 is 0, not infinite. */
 static inline gantry_t gan_safe_sqrt(gantry_ctx *cx, gantry_t a) {

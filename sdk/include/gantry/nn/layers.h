@@ -19,6 +19,7 @@ static inline gan_init gan_init_of(int64_t choice) {
   return i;
 }
 
+/* f32 weight of a layer, after every weight transform of the experiment. out_axis: the axis that counts outputs; fan-in is the product of the others. */
 static inline gantry_t gan_weight(gantry_ctx *cx, const char *name, uint32_t rank, const int64_t *dims, uint32_t out_axis, gan_init init) {
   gantry_state_desc d;
   memset(&d, 0, sizeof d);
@@ -41,6 +42,7 @@ static inline gantry_t gan_linear(gantry_ctx *cx, const char *name, gantry_t x, 
   return y;
 }
 
+/* Equal stride and padding on every spatial axis, one group, no dilation. */
 static inline gan_conv_geometry gan_square_geometry(int64_t stride, int64_t pad) {
   gan_conv_geometry g;
   for (int k = 0; k < 3; k++) g.stride[k] = stride, g.pad_lo[k] = g.pad_hi[k] = pad, g.dilation[k] = 1;

@@ -10,5 +10,6 @@ static inline gantry_t gan_dropout(gantry_ctx *cx, gantry_t x, double p, int eva
   if (eval || p <= 0) return x;
   return gan_mul(cx, x, gan_mul_k(cx, gan_bernoulli(cx, r, d, gan_const(cx, 1 - p)), 1 / (1 - p)));
 }
+/* x + std N(0, 1), fresh in every step; std a scalar, in x's units. */
 static inline gantry_t gan_add_noise(gantry_ctx *cx, gantry_t x, gantry_t std) { return gan_add(cx, x, gan_mul(cx, std, gan_normal_like(cx, x))); }
 #endif

@@ -121,6 +121,7 @@ static inline gantry_t gan_norm(gantry_ctx *cx, const char *name, gantry_t x, co
   gan_close(cx);
   return y;
 }
+/* gan_norm of one of GAN_NORM_*, with nothing conditional. */
 static inline gantry_t gan_plain_norm(gantry_ctx *cx, const char *name, gantry_t x, int64_t kind, int eval) {
   gan_norm_options o;
   memset(&o, 0, sizeof o);

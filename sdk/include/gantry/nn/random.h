@@ -33,5 +33,6 @@ static inline gantry_t gan_truncated_normal(gantry_ctx *cx, uint32_t rank, const
 }
 /* 1 with probability p, else 0; p a scalar or of the same shape. f32. */
 static inline gantry_t gan_bernoulli(gantry_ctx *cx, uint32_t rank, const int64_t *dims, gantry_t p) { return gan_f32(cx, gan_lt(cx, gan_uniform(cx, rank, dims), p)); }
+/* N(0, 1) of a's shape, f32. */
 static inline gantry_t gan_normal_like(gantry_ctx *cx, gantry_t a) { int64_t d[GANTRY_MAX_RANK]; uint32_t r = gan_shape(cx, a, d); return gan_normal(cx, r, d); }
 #endif

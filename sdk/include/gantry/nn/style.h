@@ -57,6 +57,7 @@ typedef struct gan_style {
   int is_g, eval;
 } gan_style;
 
+/* How weights begin, from the parameters init and init_scale. */
 static inline gan_init gan_style_init(gantry_ctx *cx) {
   gan_init i = gan_init_of(gan_param_i(cx, GAN_P_INIT));
   double scale = gan_param_f(cx, GAN_P_INIT_SCALE);
@@ -129,6 +130,7 @@ static inline gantry_t gan_style_join(gantry_ctx *cx, const gan_style *s, const 
   if (s->condition != GAN_CONDITION_EVERYWHERE && !(first && s->condition == GAN_CONDITION_CONCAT)) return x;
   return gan_concat_vector(cx, x, s->embed ? gan_embedding(cx, name, s->label, s->classes, s->embed, s->init) : gan_one_hot(cx, s->label, s->classes));
 }
+/* The activation, the norm and the output's activation that the parameters chose. */
 static inline gantry_t gan_style_act(gantry_ctx *cx, const gan_style *s, gantry_t x) { return gan_activate(cx, x, s->act, s->slope); }
 static inline gantry_t gan_style_norm(gantry_ctx *cx, const gan_style *s, const char *name, gantry_t x) { return s->norm.kind == GAN_NORM_NONE ? x : gan_norm(cx, name, x, &s->norm); }
 static inline gantry_t gan_style_out(gantry_ctx *cx, const gan_style *s, gantry_t x) { return s->out_act == 1 ? gan_tanh(cx, x) : s->out_act == 2 ? gan_sigmoid(cx, x) : x; }
