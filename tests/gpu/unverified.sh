@@ -2,6 +2,7 @@
 # unverified.sh [--check] - writes tests/bench/results/gpu-unverified.md: every way through the CUDA backend that no GPU has executed yet, by what the files
 # tests/bench/results/gpu-*.txt say was seen. --check: says whether the file is up to date.
 set -u
+export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
 R=tests/bench/results
 all() {
