@@ -58,6 +58,16 @@ conformance() {
 }
 part "every shipped plugin: the whole conformance check, three seeds" conformance
 
+other_gpus() { # every template for GPUs older and newer than the one of `make test`
+  local t
+  for t in build/release/tests/backends_cuda/test_{graphs,steps,elementwise}; do
+    if [ -x "$t" ]; then NVRTC_ARCHS="80 100" timeout 600 "$t" || true; else echo "skip $(basename "$t"): the CUDA backend is not built here"; fi
+  done >"$R/gpus" 2>&1
+  grep -E '^(not ok|skip)' "$R/gpus"
+  echo "$(grep -c '^ok ' "$R/gpus") passed, $(grep -c '^not ok ' "$R/gpus") failed, $(grep -c '^skip ' "$R/gpus") skipped"
+}
+part "kernels of the CUDA backend for sm_80 and sm_100" other_gpus
+
 part "fuzzing: any bytes as experiment, plugin, checkpoint, records, idx files, images" tests/fuzz/fuzz.sh 8
 part "an installed prefix, moved, and a plugin of every kind made with it" tests/prefix/prefix.sh
 part "chaos: a grid killed at every named place and at random" tests/chaos/chaos.sh 15 1

@@ -223,7 +223,7 @@ EXPORT CUresult cuModuleGetFunction(CUfunction *f, CUmodule m, const char *name)
   return CUDA_SUCCESS;
 }
 
-typedef struct launch { CUfunction f; long long blocks; char *at[64]; } launch;
+typedef struct launch { CUfunction f; long long blocks; char *at[480]; } launch;
 static void do_launch(void *payload) {
   launch *l = payload;
   l->f->fn(l->blocks, l->at);
@@ -231,7 +231,7 @@ static void do_launch(void *payload) {
 EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream s, void **args, void **extra) {
   launch l = {.f = f, .blocks = gx};
   (void)s, (void)extra;
-  if (!gx || gy != 1 || gz != 1 || bx != 256 || by != 1 || bz != 1 || shared || f->n_at > 64) return CUDA_ERROR_INVALID_VALUE;
+  if (!gx || gy != 1 || gz != 1 || bx != 256 || by != 1 || bz != 1 || shared || f->n_at > 480) return CUDA_ERROR_INVALID_VALUE;
   for (int k = 0; k < f->n_at; k++) l.at[k] = double_host(((char **)args[0])[k]);
   return double_do(do_launch, &l, sizeof l);
 }

@@ -2,11 +2,12 @@
 # unverified.sh [--check] - writes tests/bench/results/gpu-unverified.md: every way through the CUDA backend that no GPU has executed yet, by what the files
 # tests/bench/results/gpu-*.txt say was seen. --check: says whether the file is up to date.
 set -u
+export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
 R=tests/bench/results
 all() {
   grep -h -m1 '^/\*' plugins/backends/cuda/kernels/*.cu | sed -e 's|^/\* |kernel |' -e 's/[:.*].*//' -e 's/ *$//'
-  printf 'kernel %s\n' map "map by four" "reduction, second half"
+  printf 'kernel %s\n' map "map by four" "several maps in one launch" "reduction, second half"
   for along in reduced kept; do
     for four in "" ", by four"; do
       [ "$along$four" = "kept, by four" ] && continue

@@ -130,13 +130,14 @@ gantry_status gpu_conv_of(gantry_ctx *ctx, gpu *g, const gantry_lib *l, const gp
 
 gantry_status gpu_conv_run(gantry_ctx *ctx, gpu *g, const gpu_conv *v, CUdeviceptr a, CUdeviceptr b, CUdeviceptr out, CUdeviceptr scratch) {
   void *first = (void *)(uintptr_t)a, *second = (void *)(uintptr_t)b, *result = (void *)(uintptr_t)out, *x = first, *w = second, *y = result;
-  char why[200] = "";
+  char why[200] = "", what[400];
   if (v->shape.op == GANTRY_OP_CONV_DGRAD) x = result, y = first;
   if (v->shape.op == GANTRY_OP_CONV_WGRAD) w = result, y = second;
   cudnnStatus_t r = dnn_run(g->lib, g->cudnn, &v->plan, x, w, y, (void *)(uintptr_t)scratch);
   if (!r) return GANTRY_OK;
   g->lib->cudnnGetLastErrorString(why, sizeof why);
-  return gpu_say(ctx, GANTRY_E_DEVICE, "cuDNN cannot start a convolution: %s %s", g->lib->cudnnGetErrorString(r), why);
+  snprintf(what, sizeof what, "cuDNN cannot start a convolution: %.100s %s", g->lib->cudnnGetErrorString(r), why);
+  return gpu_library_failed(ctx, g, what);
 }
 
 void gpu_conv_describe(const gpu *g, uint32_t k, char dst[80]) {

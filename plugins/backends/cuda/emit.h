@@ -39,6 +39,9 @@ typedef struct emit_result {
   emit_kernel kernel[2];
   uint32_t n, n_at;       /* kernels; pointers they take */
   int64_t partial_bytes;  /* between the first and the second */
+  int64_t points;         /* of a map; 0: it has reductions */
+  int four;               /* a map by four */
+  uint64_t dense;         /* of a map: bit per pointer whose element is the thread's own, counted in row-major order */
 } emit_result;
 
 /* dtype_of gives the type of a buffer. 0: fine, else a status; why, if not NULL, names what cannot be written. */

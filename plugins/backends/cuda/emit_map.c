@@ -5,6 +5,17 @@
 
 #include "emit.h"
 
+/* Element t of the space is element t of the buffer. */
+static int is_dense(const emit *e, const emit_access *d) {
+  int64_t run = 1;
+  if (d->bounded || d->offset) return 0;
+  for (uint32_t t = e->rank; t-- > 0;) {
+    if (d->stride[t] != run) return 0;
+    run *= e->dims[t];
+  }
+  return 1;
+}
+
 int emit_map(emit *e, emit_result *out) {
   int64_t threads;
   e->four = emit_can_four(e);
@@ -24,6 +35,12 @@ int emit_map(emit *e, emit_result *out) {
     emit_fours_after(e);
   }
   P("}\nK_DONE\n");
+  for (uint32_t i = 0; i < e->k->n_insts; i++)
+    if (e->k->insts[i].op == GANTRY_K_LOAD && is_dense(e, &e->load[i])) out->dense |= 1ull << e->load[i].slot;
+  for (uint32_t s = 0; s < e->k->n_stores; s++)
+    if (is_dense(e, &e->store[s])) out->dense |= 1ull << e->store[s].slot;
+  out->points = e->points;
+  out->four = e->four;
   out->n = 1;
   out->kernel[0].blocks = (threads + EMIT_BLOCK - 1) / EMIT_BLOCK;
   out->kernel[0].body = e->t.p;

@@ -40,3 +40,9 @@ gantry_status gpu_check(gantry_ctx *ctx, gpu *self, CUresult r, const char *doin
     default: return gpu_say(ctx, GANTRY_E_DEVICE, "%s: %s (%s)", doing, text ? text : "unknown error", name ? name : "?");
   }
 }
+
+gantry_status gpu_library_failed(gantry_ctx *ctx, gpu *self, const char *what) {
+  CUresult r = self->lib->cuStreamSynchronize(self->stream); /* while a graph is captured this says so and nothing of the device */
+  if (r == CUDA_SUCCESS || (r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && r <= CUDA_ERROR_CAPTURED_EVENT)) return gpu_say(ctx, GANTRY_E_DEVICE, "%s", what);
+  return gpu_check(ctx, self, r, what);
+}

@@ -13,19 +13,27 @@ typedef struct gpu_kernel { /* one of a session's kernels, by its text */
   char name[24];
   char *body;        /* until it is compiled */
   char title[60];    /* its first comment: which template it is */
-  int ran;
+  int ran, maps;     /* maps: 1 some by one, 2 some by four */
   uint32_t n_at;
   CUfunction fn;     /* once it is */
 } gpu_kernel;
 
 enum { GPU_NAMED, GPU_WORKSPACE, GPU_PARTIAL };
-typedef struct gpu_place { uint32_t space; CUdeviceptr base; int64_t offset; } gpu_place;
+typedef struct gpu_place {
+  uint32_t space;
+  uint16_t written, own; /* own: bytes of the one element that a thread of a map touches, its own by number; 0: others */
+  CUdeviceptr base;
+  int64_t offset, bytes;
+} gpu_place;
 
 typedef struct gpu_conv gpu_conv;     /* conv.c */
 typedef struct gpu_product gpu_product; /* matmul.c */
 typedef struct gpu_action {
   uint32_t step;      /* of the program: for messages and measuring */
   uint32_t n_at;
+  char *body;         /* a kernel's text until join.c is through with it */
+  int64_t map_points; /* of a map, which has no barriers and may stand in one launch with others; 0: something else */
+  int by_four;
   gpu_kernel *kernel; /* one of the three */
   const gpu_conv *conv;
   gpu_product *product;
@@ -84,15 +92,21 @@ gantry_status gpu_fail(const gpu_compile *c, gantry_status code, const char *fmt
 gantry_status gpu_say(gantry_ctx *ctx, gantry_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));             /* "cuda: .." */
 /* A failed call of the driver while `doing`; a device that is lost is remembered. GANTRY_OK for CUDA_SUCCESS. */
 gantry_status gpu_check(gantry_ctx *ctx, gpu *self, CUresult r, const char *doing);
+/* A library's call failed: the device's own error if it is lost, else what. */
+gantry_status gpu_library_failed(gantry_ctx *ctx, gpu *self, const char *what);
 
 /* program.c: steps into actions */
 const gantry_buffer *gpu_program_buffer(const gpu_compile *c, uint32_t k);
 gantry_status gpu_place_of(const gpu_compile *c, uint32_t buffer, int64_t byte_offset, gpu_place *out);
-/* Adds a launch of a kernel whose text is body; places are copied. */
-gantry_status gpu_add_launch(const gpu_compile *c, const char *body, int64_t blocks, const gpu_place *at, uint32_t n_at);
+/* Adds a launch of a kernel whose text is body; text and places are copied. */
+gantry_status gpu_add_launch(const gpu_compile *c, const char *body, int64_t map_points, int by_four, int64_t blocks, const gpu_place *at, uint32_t n_at);
 gpu_action *gpu_add(const gpu_compile *c, const gpu_place *at, uint32_t n_at); /* NULL: out of memory, said */
 gantry_status gpu_program_make(gantry_ctx *ctx, gpu *self, const gantry_program *p, void *const *named, gpu_exe **out);
 void gpu_exe_free(const gpu *self, gpu_exe *e);
+
+/* join.c: orders actions so that maps that do not wait for each other are one launch, and turns texts into kernels */
+enum { GPU_MOST_AT = 480 }; /* pointers of one launch: its parameters are at most 4 KB */
+gantry_status gpu_join(const gpu_compile *c);
 
 /* kernels.c: text into functions on the device */
 gpu_kernel *gpu_kernel_of(gpu *self, const char *body, uint32_t n_at); /* the one with this text, pending if new; NULL: out of memory */

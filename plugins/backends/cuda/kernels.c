@@ -35,6 +35,7 @@ gpu_kernel *gpu_kernel_of(gpu *self, const char *body, uint32_t n_at) {
     return NULL;
   }
   memcpy(k->name, name, sizeof name);
+  k->maps = (strstr(body, "/* map */") ? 1 : 0) | (strstr(body, "/* map by four */") ? 2 : 0);
   const char *title = strstr(body, "/* ");
   if (title) snprintf(k->title, sizeof k->title, "%.*s", (int)strcspn(title + 3, ":.*"), title + 3);
   for (size_t t = strlen(k->title); t && k->title[t - 1] == ' ';) k->title[--t] = 0;

@@ -145,17 +145,21 @@ void lib_number(cuda_text *t, const char *name, int64_t v) { cuda_put(t, "const 
 void lib_three(cuda_text *t, const char *name, const int64_t v[3]) { cuda_put(t, "const long long %s[3] = {%lld, %lld, %lld}; (void)%s;\n", name, (long long)v[0], (long long)v[1], (long long)v[2], name); }
 
 gantry_status lib_launch(const gpu_compile *c, const gantry_lib *l, const cuda_text *constants, const char *const *lines, int64_t blocks) {
-  gpu_place at[4];
+  gpu_place at[4] = {{0}};
   uint32_t n = 0;
   gantry_status st = GANTRY_OK;
   cuda_text body = {0};
   for (; n < l->n_in && !st; n++) st = gpu_place_of(c, l->in[n].buffer, l->in[n].offset * lib_size(l->in[n].dtype), &at[n]);
-  if (!st) st = gpu_place_of(c, l->out.buffer, l->out.offset * lib_size(l->out.dtype), &at[n++]);
-  if (!st && l->scratch != GANTRY_NO_BUFFER) st = gpu_place_of(c, l->scratch, 0, &at[n++]);
+  if (!st) st = gpu_place_of(c, l->out.buffer, l->out.offset * lib_size(l->out.dtype), &at[n]);
+  at[n++].written = 1;
+  if (!st && l->scratch != GANTRY_NO_BUFFER) {
+    st = gpu_place_of(c, l->scratch, 0, &at[n]);
+    at[n++].written = 1;
+  }
   if (constants->n) cuda_put(&body, "%s", constants->p);
   cuda_put_lines(&body, lines);
   if (!st && (constants->failed || body.failed)) st = gpu_fail(c, GANTRY_E_NOMEM, "out of memory");
-  if (!st) st = gpu_add_launch(c, body.p, blocks, at, n);
+  if (!st) st = gpu_add_launch(c, body.p, 0, 0, blocks, at, n);
   cuda_text_free(&body);
   return st;
 }

@@ -17,6 +17,7 @@ static gantry_status library_action(const gpu_compile *c, const gantry_lib *l, g
   for (uint32_t k = 0; k < 2 && !st; k++) st = gpu_place_of(c, l->in[k].buffer, l->in[k].offset * lib_size(l->in[k].dtype), &at[k]);
   if (!st) st = gpu_place_of(c, l->out.buffer, l->out.offset * lib_size(l->out.dtype), &at[2]);
   if (!st && l->scratch != GANTRY_NO_BUFFER) st = gpu_place_of(c, l->scratch, 0, &at[3]);
+  at[2].written = at[3].written = 1;
   if (!st && !(*out = gpu_add(c, at, 4))) st = GANTRY_E_NOMEM;
   return st;
 }

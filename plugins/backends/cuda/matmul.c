@@ -1,5 +1,6 @@
 /* matmul.c - MATMUL by cuBLASLt. Row-major [m,k] x [k,n] is, read column by column, [n,k] x [k,m]: operands change places, no data moves. The
  * algorithm is the library's first suggestion, which follows from shapes, types and the GPU; sums split between blocks are joined in order. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib.h"
@@ -81,5 +82,7 @@ gantry_status gpu_product_run(gantry_ctx *ctx, gpu *g, const gpu_product *v, CUd
   void *to = (void *)(uintptr_t)out; /* a device address */
   cublasStatus_t r = g->lib->cublasLtMatmul(g->cublas, v->desc, alpha, (const void *)(uintptr_t)b, v->a, (const void *)(uintptr_t)a, v->b, beta, to, v->out, to, v->out, &v->algo,
                                             (void *)(uintptr_t)scratch, GPU_PRODUCT_SCRATCH, (cudaStream_t)g->stream);
-  return r ? gpu_say(ctx, GANTRY_E_DEVICE, "cuBLASLt cannot start a matrix product (status %d)", (int)r) : GANTRY_OK;
+  char what[80];
+  snprintf(what, sizeof what, "cuBLASLt cannot start a matrix product (status %d)", (int)r);
+  return r ? gpu_library_failed(ctx, g, what) : GANTRY_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "emit.h"
 #include "gpu.h"
+#include "lib.h"
 
 const gantry_buffer *gpu_program_buffer(const gpu_compile *c, uint32_t k) {
   return (const gantry_buffer *)(const void *)((const char *)c->program->buffers + (size_t)k * c->program->buffer_stride);
@@ -15,7 +16,7 @@ gantry_status gpu_place_of(const gpu_compile *c, uint32_t buffer, int64_t byte_o
   const gantry_buffer *b = gpu_program_buffer(c, buffer);
   const gpu_buffer *named = b->space == GANTRY_SPACE_NAMED ? c->named[buffer] : NULL;
   if (b->space == GANTRY_SPACE_NAMED && !named) return gpu_fail(c, GANTRY_E_INVALID, "tensor '%s' is not bound", b->name);
-  *out = (gpu_place){.space = named ? GPU_NAMED : GPU_WORKSPACE, .base = named ? named->at : 0, .offset = byte_offset + (named ? 0 : b->offset)};
+  *out = (gpu_place){.space = named ? GPU_NAMED : GPU_WORKSPACE, .base = named ? named->at : 0, .offset = byte_offset + (named ? 0 : b->offset), .bytes = b->elements * lib_size(b->dtype) - byte_offset};
   return GANTRY_OK;
 }
 
@@ -37,14 +38,14 @@ failed:
   return NULL;
 }
 
-gantry_status gpu_add_launch(const gpu_compile *c, const char *body, int64_t blocks, const gpu_place *at, uint32_t n_at) {
+gantry_status gpu_add_launch(const gpu_compile *c, const char *body, int64_t map_points, int by_four, int64_t blocks, const gpu_place *at, uint32_t n_at) {
   if (blocks < 1) return GANTRY_OK;
   if (blocks > INT32_MAX) return gpu_fail(c, GANTRY_E_UNSUPPORTED, "a tensor needs %lld blocks of threads, a GPU starts at most 2^31", (long long)blocks);
-  gpu_kernel *k = gpu_kernel_of(c->self, body, n_at);
-  if (!k) return gpu_fail(c, GANTRY_E_NOMEM, "out of memory");
   gpu_action *a = gpu_add(c, at, n_at);
   if (!a) return GANTRY_E_NOMEM;
-  a->kernel = k;
+  if (!(a->body = strdup(body))) return gpu_fail(c, GANTRY_E_NOMEM, "out of memory");
+  a->map_points = map_points;
+  a->by_four = by_four;
   a->blocks = blocks;
   return GANTRY_OK;
 }
@@ -78,10 +79,15 @@ static gantry_status kernel(gpu_compile *c, const gantry_kernel *k) {
   gantry_status st = emit_step(k, dtype_of, c, &r, &why);
   if (st) return gpu_fail(c, st, "%s", why);
   for (uint32_t a = 0; a < k->n_loads && !st; a++) st = gpu_place_of(c, k->loads[a].buffer, 0, &at[a]);
-  for (uint32_t s = 0; s < k->n_stores && !st; s++) st = gpu_place_of(c, k->stores[s].to.buffer, 0, &at[k->n_loads + s]);
-  if (r.n_at > k->n_loads + k->n_stores) at[r.n_at - 1] = (gpu_place){.space = GPU_PARTIAL};
+  for (uint32_t s = 0; s < k->n_stores && !st; s++) {
+    st = gpu_place_of(c, k->stores[s].to.buffer, 0, &at[k->n_loads + s]);
+    at[k->n_loads + s].written = 1;
+  }
+  if (r.n_at > k->n_loads + k->n_stores) at[r.n_at - 1] = (gpu_place){.space = GPU_PARTIAL, .written = 1, .bytes = r.partial_bytes};
+  for (uint32_t a = 0; a < k->n_loads + k->n_stores && !st; a++)
+    if (r.dense >> a & 1) at[a].own = (uint16_t)lib_size(dtype_of(c, a < k->n_loads ? k->loads[a].buffer : k->stores[a - k->n_loads].to.buffer));
   if (!st) st = need_partial(c, r.partial_bytes);
-  for (uint32_t n = 0; n < r.n && !st; n++) st = gpu_add_launch(c, r.kernel[n].body, r.kernel[n].blocks, at, r.n_at);
+  for (uint32_t n = 0; n < r.n && !st; n++) st = gpu_add_launch(c, r.kernel[n].body, r.points, r.four, r.kernel[n].blocks, at, r.n_at);
   emit_result_free(&r);
   return st;
 }
@@ -108,6 +114,7 @@ gantry_status gpu_program_make(gantry_ctx *ctx, gpu *self, const gantry_program 
     else if (r->kind == GANTRY_STEP_LIB) st = gpu_lib_make(&c, r->lib);
     else st = gpu_fail(&c, GANTRY_E_INVALID, "step %u has the unknown kind %u", c.step, r->kind);
   }
+  if (!st) st = gpu_join(&c);
   if (!st) st = gpu_kernels_build(ctx, self);
   if (st) gpu_exe_free(self, e);
   else *out = e;
@@ -118,6 +125,7 @@ void gpu_exe_free(const gpu *self, gpu_exe *e) {
   if (!e) return;
   for (uint32_t k = 0; k < e->n; k++) {
     free(e->actions[k].at);
+    free(e->actions[k].body);
     gpu_product_free(self, e->actions[k].product);
   }
   for (uint32_t k = 0; k < e->n_steps; k++) free(e->labels[k]);

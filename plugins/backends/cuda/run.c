@@ -14,7 +14,7 @@ static CUdeviceptr at(const gpu *g, const gpu_place *p, CUdeviceptr workspace) {
 }
 
 static gantry_status launch(gantry_ctx *ctx, gpu *g, const gpu_exe *e, const gpu_action *a, CUdeviceptr workspace) {
-  CUdeviceptr in[64];
+  CUdeviceptr in[GPU_MOST_AT];
   void *args[1] = {in};
   char doing[400];
   for (uint32_t k = 0; k < a->n_at; k++) in[k] = at(g, &a->at[k], workspace);
@@ -104,7 +104,8 @@ gantry_status gpu_measure(gantry_ctx *ctx, gpu *g, gpu_exe *e, CUdeviceptr works
   const library *l = g->lib;
   memset(ns, 0, e->n_steps * sizeof *ns);
   CUevent *mark = calloc(e->n + 1, sizeof *mark);
-  gantry_status st = mark ? GANTRY_OK : gpu_say(ctx, GANTRY_E_NOMEM, "out of memory");
+  int64_t *now = calloc(e->n_steps + 1, sizeof *now);
+  gantry_status st = mark && now ? GANTRY_OK : gpu_say(ctx, GANTRY_E_NOMEM, "out of memory");
   for (uint32_t k = 0; k <= e->n && !st; k++) st = gpu_check(ctx, g, l->cuEventCreate(&mark[k], CU_EVENT_DEFAULT), "measuring");
   for (uint32_t r = 0; r < runs && !st; r++) {
     st = gpu_check(ctx, g, l->cuEventRecord(mark[0], g->stream), "measuring");
@@ -113,17 +114,19 @@ gantry_status gpu_measure(gantry_ctx *ctx, gpu *g, gpu_exe *e, CUdeviceptr works
       if (!st) st = gpu_check(ctx, g, l->cuEventRecord(mark[k + 1], g->stream), "measuring");
     }
     if (!st) st = gpu_check(ctx, g, l->cuStreamSynchronize(g->stream), "measuring");
-    for (uint32_t k = 0; k < e->n && !st;) { /* a step may be several actions */
-      uint32_t s = e->actions[k].step, first = k;
+    for (uint32_t k = 0; k < e->n && !st; k++) { /* a step may be several actions; several maps in one launch count as the first of them */
       float ms = 0;
-      while (k < e->n && e->actions[k].step == s) k++;
-      st = gpu_check(ctx, g, l->cuEventElapsedTime(&ms, mark[first], mark[k]), "measuring");
-      int64_t t = (int64_t)((double)ms * 1e6);
-      if (!r || t < ns[s]) ns[s] = t;
+      st = gpu_check(ctx, g, l->cuEventElapsedTime(&ms, mark[k], mark[k + 1]), "measuring");
+      now[e->actions[k].step] += (int64_t)((double)ms * 1e6);
+    }
+    for (uint32_t s = 0; s < e->n_steps; s++) {
+      if (!r || now[s] < ns[s]) ns[s] = now[s];
+      now[s] = 0;
     }
   }
   for (uint32_t k = 0; mark && k <= e->n; k++)
     if (mark[k]) l->cuEventDestroy(mark[k]);
   free(mark);
+  free(now);
   return st;
 }

@@ -11,7 +11,7 @@ void gpu_seen_write(const gpu *g) {
   char text[80];
   if (!f) return;
   for (uint32_t k = 0; k < g->n_kernels; k++)
-    if (g->kernels[k]->ran) fprintf(f, "kernel %s\n", g->kernels[k]->title);
+    if (g->kernels[k]->ran) fprintf(f, "kernel %s\n%s%s", g->kernels[k]->title, g->kernels[k]->maps & 1 ? "kernel map\n" : "", g->kernels[k]->maps & 2 ? "kernel map by four\n" : "");
   for (uint32_t k = 0; k < g->n_convs; k++) {
     gpu_conv_describe(g, k, text);
     if (text[0]) fprintf(f, "%s\n", text);

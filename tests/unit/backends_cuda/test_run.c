@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "double.h"
+#include "ir/build.h"
 #include "run.h"
 
 #define MLP "\"g\": {\"arch\": {\"name\": \"mlp\"}}, \"d\": {\"arch\": {\"name\": \"mlp\"}}"
@@ -109,6 +110,75 @@ static void test_cuda_run__a_step_is_one_graph_and_uploads_nothing(void) {
   unlink(log_path);
   T_CHECK(!t.e.code);
   test_run_close(&t);
+}
+
+/* Maps that do not wait for each other are one launch, and so is a chain that the host cut because it is long; one that reads other elements than its own
+ * waits for another launch. */
+static gantry_status some(void *user, const char *name, uint32_t dtype, int64_t n, double *dst, err *e) {
+  (void)user, (void)dtype, (void)e;
+  for (int64_t k = 0; k < n; k++) dst[k] = (double)(float)(0.5 + (double)((k * 7 + name[0]) % 13) / 26);
+  return GANTRY_OK;
+}
+static int launches(ir_graph *g, double *worst) { /* of the graph's program, as captured */
+  err e = {0};
+  int n = -1;
+  char line[100];
+  setenv("GANTRY_DOUBLE_LOG", log_path, 1);
+  device d = double_open(&e);
+  *worst = INFINITY;
+  if (d.session) {
+    *worst = device_compare(&d, g, "maps", some, NULL, &e);
+    clear_log();
+    exec_program *p = exec_compile(d.session, g, "again", &e);
+    if (p && !exec_run(d.session, &p, 1, &e)) exec_run(d.session, &p, 1, &e);
+    FILE *f = fopen(log_path, "r");
+    while (f && fgets(line, sizeof line, f)) sscanf(line, "capture %d", &n);
+    if (f) fclose(f);
+  }
+  T_CHECK(!e.code);
+  device_close(&d);
+  unsetenv("GANTRY_DOUBLE_LOG");
+  return n;
+}
+static void test_cuda_run__maps_share_launches(void) {
+  NEEDS_DOUBLE;
+  double worst;
+  char name[20];
+  strcpy(log_path + strlen(log_path) - 6, "XXXXXX");
+  int fd = mkstemp(log_path);
+  if (fd >= 0) close(fd);
+  ir_graph *g = ir_new();
+  for (int64_t k = 0; k < 20; k++) { /* as an optimizer's update of many weights */
+    int64_t dims[1] = {100 + k / 2 * 12};
+    snprintf(name, sizeof name, "%c", (char)('a' + k));
+    ir_id x = ir_leaf(g, GANTRY_OP_INPUT, name, GANTRY_F32, 1, dims);
+    snprintf(name, sizeof name, "o%d", (int)k);
+    ir_output(g, name, ir_mul(g, x, ir_neg(g, x)));
+  }
+  T_CHECK(launches(g, &worst) == 1);
+  T_CHECK(worst < 1e-6);
+  ir_free(g);
+  g = ir_new();
+  int64_t n = 1000, axis = 0;
+  gantry_attr back = {.key = GANTRY_A_AXES, .n = 1, .v.iv = &axis};
+  ir_id x = ir_leaf(g, GANTRY_OP_INPUT, "x", GANTRY_F32, 1, &n), y = x;
+  for (int k = 0; k < 300; k++) y = k % 2 ? ir_1(g, GANTRY_OP_SIN, y) : ir_add(g, y, x);
+  ir_output(g, "y", y);
+  T_CHECK(launches(g, &worst) == 1);
+  T_CHECK(worst < 1e-4);
+  ir_free(g);
+  g = ir_new();
+  x = y = ir_leaf(g, GANTRY_OP_INPUT, "x", GANTRY_F32, 1, &n);
+  for (int k = 0; k < 6; k++) {
+    for (int j = 0; j < 40; j++) y = ir_1(g, GANTRY_OP_SIN, ir_add(g, y, x));
+    snprintf(name, sizeof name, "y%d", k);
+    ir_output(g, name, y); /* written down, then read from the other end */
+    y = ir_op(g, GANTRY_OP_REVERSE, &y, 1, &back, 1);
+  }
+  T_CHECK(launches(g, &worst) == 6);
+  T_CHECK(worst < 1e-4);
+  ir_free(g);
+  unlink(log_path);
 }
 
 /* Replayed or done piece by piece: the same bytes. */
@@ -244,6 +314,6 @@ static void test_cuda_run__precisions(void) {
   test_run_close(&t);
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
-T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__twice_the_same_bits),
+T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
        T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))
