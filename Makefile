@@ -63,7 +63,10 @@ PLUGINS  := $(PURE_SO) $(DATA_SO) $(CPU_SO) $(CUDA_SO) $(WEIGHTS)
 all: deps
 	@$(MAKE) -j$(JOBS) gantry
 
+# A plugin whose source is gone must not stay behind: it would still be found, and stand in front of others.
+drop_stale = @for so in $$(find $(1) -name '*.so' 2>/dev/null); do case " $(2) " in *" $$so "*) ;; *) rm -f "$$so" ;; esac; done
 gantry: $(B)/gantry $(PLUGINS) $(B)/sdk/abi/lock
+	$(call drop_stale,$(B)/plugins,$(PLUGINS))
 	$(if $(CUDA_LACKS),@echo "  the CUDA backend is left out: $(if $(CUDA_INC),no $(CUDA_LACKS) in $(CUDA_INC),no cuda.h below CUDA_HOME$(,) /usr/local/cuda* or /usr/include)")
 	@ln -sf $(B)/gantry $@
 
@@ -168,6 +171,7 @@ $(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
 $(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO) $(CUDA_DOUBLE)
+	$(call drop_stale,$(B)/fixtures,$(FIXTURE_SO))
 test: deps
 	@$(MAKE) -j$(JOBS) gantry test-binaries
 	@tests/run.sh $(B)
