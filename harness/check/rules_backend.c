@@ -155,11 +155,11 @@ uint32_t check_backend_open(subject *s) {
 
 uint32_t check_backend_memory(subject *s) {
   gantry_probe p;
-  err e = {0}, huge = {0};
+  err e = {0};
   uint32_t verdict = probe(s, &p);
   if (verdict) return verdict;
   exec_session *x = session(s, &e);
-  const int64_t n = 1000, large = (int64_t)1 << 52;
+  const int64_t n = 1000;
   unsigned char a[1000], b[1000];
   if (!x || exec_tensor_make(x, "a", GANTRY_U8, 1, &n, &e) || exec_read(x, "a", b, n, &e)) verdict = check_say(s, CHECK_FAIL, "%s", e.msg);
   for (int64_t k = 0; k < n && !verdict; k++) {
@@ -168,9 +168,13 @@ uint32_t check_backend_memory(subject *s) {
   }
   if (!verdict && (exec_write(x, "a", a, n, &e) || exec_sync(x, &e) || exec_read(x, "a", b, n, &e))) verdict = check_say(s, CHECK_FAIL, "%s", e.msg);
   if (!verdict && memcmp(a, b, sizeof a)) verdict = check_say(s, CHECK_FAIL, "what is read back is not what was written");
+#ifndef GANTRY_SANITIZED /* the address sanitizer ends a process that asks for so much, or speaks of it */
+  const int64_t large = (int64_t)1 << 52;
+  err huge = {0};
   check_doing(s, "asking for a buffer of 2^52 bytes");
   if (!verdict && !exec_tensor_make(x, "huge", GANTRY_U8, 1, &large, &huge)) verdict = check_say(s, CHECK_FAIL, "gives a buffer of 2^52 bytes");
   if (!verdict && strstr(huge.msg, "gave no reason")) verdict = check_say(s, CHECK_FAIL, "refuses a large buffer without a reason");
+#endif
   if (x) exec_close(x);
   return verdict;
 }
