@@ -247,7 +247,7 @@ install: all
 	install -D -m 644 -t $(TO)/share/gantry sdk/plugin.mk
 	install -D -m 644 -t $(TO)/share/gantry/templates sdk/templates/*
 	@for d in $(wildcard sdk/docs sdk/examples); do (cd sdk && find $${d#sdk/} -type f -exec install -D -m 644 {} $(TO)/share/doc/gantry/{} \;) || exit 1; done
-	install -D -m 644 -t $(TO)/share/doc/gantry/experiments experiments/*.json
+	install -D -m 644 -t $(TO)/share/doc/gantry/experiments experiments/*.json experiments/FORMAT.md
 	@mkdir -p $(TO)/share/man/man1 && sdk/man.sh $(B)/gantry | gzip -9n >$(TO)/share/man/man1/gantry.1.gz
 	install -D -m 644 sdk/completion/gantry.bash $(TO)/share/bash-completion/completions/gantry
 	install -D -m 644 sdk/completion/_gantry $(TO)/share/zsh/site-functions/_gantry
