@@ -11,6 +11,10 @@ ir_graph *ir_new(void) {
   ir_graph *g = mem_alloc(sizeof *g);
   VEC_PUSH(g->nodes, (ir_node){0});
   VEC_PUSH(g->names, mem_str(""));
+  VEC_RESERVE(g->in, 8); /* never null: "none from here" is an address too */
+  VEC_RESERVE(g->dims, 8);
+  VEC_RESERVE(g->attrs, 8);
+  VEC_RESERVE(g->nums, 8);
   return g;
 }
 

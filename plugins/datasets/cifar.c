@@ -31,6 +31,7 @@ static gantry_status failed(gantry_ctx *cx, gantry_status code, const char *what
 }
 
 static gantry_status append(gantry_ctx *cx, set *s, const unsigned char *p, size_t n) {
+  if (!n) return GANTRY_OK; /* a packed file may hold nothing */
   if (s->bytes + n > s->room) {
     s->room = 2 * s->room + n + BLOCK;
     unsigned char *more = realloc(s->records, s->room);
