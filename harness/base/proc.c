@@ -167,6 +167,17 @@ int64_t proc_memory(void) {
   return n;
 }
 
+int64_t proc_memory_available(void) {
+  char line[256];
+  long long kb = 0;
+  int64_t all = proc_memory();
+  FILE *f = fopen("/proc/meminfo", "re");
+  while (f && fgets(line, sizeof line, f))
+    if (sscanf(line, "MemAvailable: %lld", &kb) == 1) break;
+  if (f) fclose(f);
+  return (int64_t)kb * 1024 < all ? (int64_t)kb * 1024 : all;
+}
+
 int64_t proc_now_ms(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);

@@ -34,5 +34,6 @@ const char *proc_signal_name(int sig);    /* "SIGSEGV" */
 /* Path of the running program, arena-free: at most n bytes, "" on failure. */
 const char *proc_self(char *out, size_t n);
 int64_t proc_memory(void);                /* bytes this machine or this control group has; 0 if unknown */
+int64_t proc_memory_available(void);      /* bytes of it that are free or could be freed at once; 0 if unknown */
 int64_t proc_now_ms(void);                /* wall clock, ms since 1970 */
 #endif

@@ -74,6 +74,25 @@ uint32_t check_dataset_info(subject *s) {
 
 enum { LOOK = 64 }; /* samples looked at, at both ends */
 
+/* whole() against read(): the same samples and labels, at the place that was promised. */
+static uint32_t compare_whole(subject *s, opened *d, int64_t base, int64_t n, const unsigned char *block, const int32_t *labels) {
+  const void *all = NULL;
+  const int32_t *all_labels = NULL;
+  err e = {0};
+  if (!GANTRY_HAS(d->iface, whole) || !d->iface->whole) return CHECK_PASS;
+  check_doing(s, "whole()");
+  abi_builder *b = d->st->b;
+  abi_frame f = abi_enter(b, &d->st->el, NULL, NULL);
+  gantry_status st = d->iface->whole(&b->cx, d->self, &all, &all_labels);
+  if (abi_leave(b, f, st == GANTRY_E_UNSUPPORTED ? GANTRY_OK : st, "whole")) return abi_builder_status(b, &e), check_say(s, CHECK_FAIL, "%s", e.msg);
+  if (st) return CHECK_PASS;
+  if (!all || (uintptr_t)all % 64) return check_say(s, CHECK_FAIL, "whole() gives samples at %p: they must be there and 64-byte aligned", all);
+  if (d->info.classes && !all_labels) return check_say(s, CHECK_FAIL, "whole() gives no labels, though the set has %u classes", d->info.classes);
+  if (memcmp((const char *)all + base * d->bytes, block, (size_t)(n * d->bytes))) return check_say(s, CHECK_FAIL, "whole() and read() give other samples");
+  if (d->info.classes && memcmp(all_labels + base, labels, sizeof *labels * (size_t)n)) return check_say(s, CHECK_FAIL, "whole() and read() give other labels");
+  return CHECK_PASS;
+}
+
 uint32_t check_dataset_pure(subject *s) {
   opened d, other;
   const char *split;
@@ -94,6 +113,7 @@ uint32_t check_dataset_pure(subject *s) {
       else if (has_labels && k % 2 && label != labels[k]) verdict = check_say(s, CHECK_FAIL, "the label of sample %lld is %d alone and %d in a block", (long long)(base + k), label, labels[k]);
     }
   }
+  if (!verdict) verdict = compare_whole(s, &d, 0, n, block, labels);
   if (!verdict && data_open(s, split, &other, &e)) verdict = check_say(s, CHECK_FAIL, "%s", e.msg), data_close(&other);
   else if (!verdict) { /* the same samples in another opening, while the first is open */
     if (data_read(&other, 0, 1, one, NULL, &e)) verdict = check_say(s, CHECK_FAIL, "%s", e.msg);

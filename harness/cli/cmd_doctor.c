@@ -24,7 +24,7 @@ static int has_driver(void) { return access("/dev/nvidiactl", F_OK) == 0; }
 static void machine(arena *a, int *bad) {
   struct utsname u;
   char line[256], cpu[200] = "unknown processor";
-  long long memory_kb = 0;
+  int64_t memory = proc_memory_available();
   FILE *f = fopen("/proc/cpuinfo", "re");
   while (f && fgets(line, sizeof line, f))
     if (!strncmp(line, "model name", 10) && strchr(line, ':')) {
@@ -33,14 +33,10 @@ static void machine(arena *a, int *bad) {
       break;
     }
   if (f) fclose(f);
-  f = fopen("/proc/meminfo", "re");
-  while (f && fgets(line, sizeof line, f))
-    if (sscanf(line, "MemAvailable: %lld", &memory_kb) == 1) break;
-  if (f) fclose(f);
   int known = uname(&u) == 0;
   say(known, bad, "system", known ? arena_fmt(a, "%s %s %s", u.sysname, u.release, u.machine) : "unknown");
   say(1, bad, "processor", arena_fmt(a, "%s, %lld cores for this process", cpu, (long long)sched_cores()));
-  say(memory_kb > 512 * 1024, bad, "memory", arena_fmt(a, "%.1f GB available", (double)memory_kb / 1048576));
+  say(memory > (512 << 20), bad, "memory", arena_fmt(a, "%.1f GB available", (double)memory / (1 << 30)));
   say(!has_driver() || access("/dev/nvidiactl", R_OK) == 0, bad, "GPU", has_driver() ? "an NVIDIA driver is loaded" : "no NVIDIA driver: the CPU backend is used");
 }
 

@@ -52,6 +52,7 @@ typedef struct cfg_run {
   double range[2];
   int64_t limit;              /* samples used, 0 = all */
   int64_t limit_seed;         /* which of them: drawn with this seed, or -1 = the first */
+  const char *storage;        /* of the samples: "auto", "memory", "file" */
   const char *method;         /* "gan": g, d and loss; "classifier": net */
   cfg_net g, d, net;
   cfg_element loss;

@@ -32,7 +32,7 @@ static gantry_status required(resolver *rs, const json_t *parent, json_t *parent
 }
 
 static gantry_status resolve_data(resolver *rs, json_t *out) {
-  static const char *const extra[] = {"split", "range", "limit", "limit_seed", NULL};
+  static const char *const extra[] = {"split", "range", "limit", "limit_seed", "storage", NULL}, *const storages[] = {"auto", "memory", "file", NULL};
   cfg_run *r = rs->r;
   json_t *made;
   TRY(required(rs, rs->cfg, out, "", "data", GANTRY_KIND_DATASET, NULL, extra, &r->data, &made));
@@ -40,6 +40,7 @@ static gantry_status resolve_data(resolver *rs, json_t *out) {
   TRY(read_word(rs, v, made, "data", "split", "train", NULL, &r->split));
   TRY(read_int(rs, v, made, "data", "limit", 0, 0, INT64_C(1) << 53, &r->limit));
   TRY(read_maybe(rs, v, made, "data", "limit_seed", &r->limit_seed));
+  TRY(read_word(rs, v, made, "data", "storage", "auto", storages, &r->storage));
   if (r->limit_seed >= 0 && !r->limit) return layers_fail(&rs->from, "data.limit_seed", AT_KEY, rs->e, "data.limit_seed says which samples data.limit keeps: set data.limit too");
   r->range[0] = -1;
   r->range[1] = 1;
@@ -315,6 +316,7 @@ static const char *train_text(resolver *rs, const json_t *out) {
     if (json_object_get(out, parts[k])) json_object_set_new(t, parts[k], json_deep_copy(json_object_get(out, parts[k])));
   if (!length_matters(rs->r)) json_object_del(json_object_get(t, "train"), "length");
   json_object_del(json_object_get(t, "train"), "init_from");
+  json_object_del(json_object_get(t, "data"), "storage"); /* the same samples wherever they lie */
   const gantry_plugin *data = abi_find(rs->reg, GANTRY_KIND_DATASET, rs->r->data.name)->desc;
   for (uint32_t k = 0; k < data->param_count; k++)
     if (abi_param_at(data, k)->type == GANTRY_P_PATH) json_object_del(json_object_get(t, "data"), abi_param_at(data, k)->key);

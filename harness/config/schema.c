@@ -85,6 +85,7 @@ static json_t *metric_extra(void) {
 static json_t *seed(void) { return json_pack("{s:[s,s], s:i}", "type", "integer", "null", "minimum", 0); }
 static json_t *data_extra(void) {
   json_t *o = json_pack("{s:o, s:o, s:o}", "split", typed("string"), "limit", json_pack("{s:[s,s]}", "type", "integer", "null"), "limit_seed", seed());
+  put(o, "storage", json_pack("{s:[s,s,s]}", "enum", "auto", "memory", "file"));
   put(o, "range", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "number", "minItems", 2, "maxItems", 2));
   return o;
 }

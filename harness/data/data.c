@@ -47,11 +47,11 @@ static gantry_status read_subset(data_set *d, uint64_t seed, err *e) {
   gantry_status st = GANTRY_OK;
   for (int64_t first = 0; first < d->info.count && !st; first += BLOCK) {
     int64_t n = d->info.count - first < BLOCK ? d->info.count - first : BLOCK;
-    if (read_block(d, first, n, block, d->labels ? labels : NULL)) st = abi_builder_status(d->ctx->builder, e);
+    if (read_block(d, first, n, block, d->own_labels ? labels : NULL)) st = abi_builder_status(d->ctx->builder, e);
     for (int64_t k = 0; k < n && !st; k++) {
       if (!kept[first + k]) continue;
-      memcpy((char *)d->bytes + at * d->sample_bytes, block + k * d->sample_bytes, (size_t)d->sample_bytes);
-      if (d->labels) d->labels[at] = labels[k];
+      memcpy((char *)d->memory.p + at * d->sample_bytes, block + k * d->sample_bytes, (size_t)d->sample_bytes);
+      if (d->own_labels) d->own_labels[at] = labels[k];
       at++;
     }
   }
@@ -60,15 +60,39 @@ static gantry_status read_subset(data_set *d, uint64_t seed, err *e) {
   return st;
 }
 
+/* 1: the plugin holds the samples as they are wanted; nothing is copied. */
+static int borrow_whole(data_set *d, err *e) {
+  abi_builder *b = d->ctx->builder;
+  if (!GANTRY_HAS(d->iface, whole) || !d->iface->whole) return 0;
+  const void *samples = NULL;
+  const int32_t *labels = NULL;
+  abi_frame f = abi_enter(b, d->el, NULL, NULL);
+  abi_doing(b, "whole");
+  gantry_status st = d->iface->whole(&b->cx, d->self, &samples, &labels);
+  if (abi_leave(b, f, st == GANTRY_E_UNSUPPORTED ? GANTRY_OK : st, "whole")) return abi_builder_status(b, e), 0;
+  if (st) return 0;
+  if (!samples || (uintptr_t)samples % 64 || (d->info.classes && !labels)) {
+    err_set(e, GANTRY_E_INVALID, "%s: whole() gave samples that are absent or not 64-byte aligned, or no labels", d->el->plugin->name);
+    return 0;
+  }
+  d->bytes = samples;
+  d->labels = d->info.classes ? labels : NULL;
+  d->ahead = d->sample_bytes * d->count > (256 << 20);
+  return 1;
+}
+
 static gantry_status read_all(data_set *d, int64_t limit_seed, err *e) {
   enum { BLOCK = 4096 };
-  d->bytes = malloc((size_t)(d->sample_bytes * d->count));
-  if (d->info.classes) d->labels = malloc(sizeof(int32_t) * (size_t)d->count);
-  if (!d->bytes || (d->info.classes && !d->labels)) return err_set(e, GANTRY_E_NOMEM, "the data set does not fit in memory (%lld bytes)", (long long)(d->sample_bytes * d->count));
-  if (limit_seed >= 0 && d->count < d->info.count) return read_subset(d, (uint64_t)limit_seed, e);
+  int subset = limit_seed >= 0 && d->count < d->info.count;
+  if (!subset && (borrow_whole(d, e) || e->code)) return e->code;
+  TRY(data_memory_make(d->sample_bytes * d->count, d->where, &d->memory, e));
+  d->bytes = d->memory.p;
+  d->ahead = d->memory.in_file;
+  if (d->info.classes) d->labels = d->own_labels = mem_alloc(sizeof(int32_t) * (size_t)d->count);
+  if (subset) return read_subset(d, (uint64_t)limit_seed, e);
   for (int64_t first = 0; first < d->count; first += BLOCK) {
     int64_t n = d->count - first < BLOCK ? d->count - first : BLOCK;
-    if (read_block(d, first, n, (char *)d->bytes + first * d->sample_bytes, d->labels ? d->labels + first : NULL)) return abi_builder_status(d->ctx->builder, e);
+    if (read_block(d, first, n, (char *)d->memory.p + first * d->sample_bytes, d->own_labels ? d->own_labels + first : NULL)) return abi_builder_status(d->ctx->builder, e);
   }
   return GANTRY_OK;
 }
@@ -85,29 +109,30 @@ static gantry_status check_info(const data_set *d, err *e) {
   return n > (1 << 28) ? err_set(e, GANTRY_E_INVALID, "the data set's samples have an impossible size") : GANTRY_OK;
 }
 
-gantry_status data_open(const abi_element *el, const char *split, int64_t limit, int64_t limit_seed, const double range[2], data_set **out, err *e) {
+gantry_status data_open(const abi_element *el, const data_options *o, data_set **out, err *e) {
   data_set *d = mem_alloc(sizeof *d);
   d->ctx = mem_alloc(sizeof *d->ctx);
   d->ctx->world = abi_world_new();
   d->ctx->builder = abi_builder_new(d->ctx->world, "data");
   d->el = el;
-  d->split = arena_str(d->ctx->world->mem, split);
+  d->split = arena_str(d->ctx->world->mem, o->split);
   d->iface = el->plugin->iface;
-  d->lo = (float)range[0];
-  d->hi = (float)range[1];
+  d->lo = (float)o->range[0];
+  d->hi = (float)o->range[1];
+  d->where = o->where;
   d->info.struct_size = sizeof d->info;
   abi_builder *b = d->ctx->builder;
   abi_frame f = abi_enter(b, el, NULL, NULL);
   abi_doing(b, "open");
-  if (abi_leave(b, f, d->iface->open(&b->cx, split, &d->info, &d->self), split)) {
+  if (abi_leave(b, f, d->iface->open(&b->cx, o->split, &d->info, &d->self), o->split)) {
     abi_builder_status(b, e);
     goto failed;
   }
   if (check_info(d, e)) goto failed;
-  d->count = limit > 0 && limit < d->info.count ? limit : d->info.count;
+  d->count = o->limit > 0 && o->limit < d->info.count ? o->limit : d->info.count;
   d->sample_bytes = ir_dtype_size(d->info.dtype);
   for (uint32_t k = 0; k < d->info.rank; k++) d->sample_bytes *= d->info.dims[k];
-  if (read_all(d, limit_seed, e)) goto failed;
+  if (read_all(d, o->limit_seed, e)) goto failed;
   sha *h = sha_new();
   int64_t shape[8] = {d->info.dtype, d->info.rank, d->count, d->info.dims[0], d->info.dims[1], d->info.dims[2], d->info.classes, 0};
   sha_put(h, shape, sizeof shape);
@@ -127,8 +152,8 @@ void data_close(data_set *d) {
   abi_builder_free(d->ctx->builder);
   abi_world_free(d->ctx->world);
   free(d->ctx);
-  free(d->bytes);
-  free(d->labels);
+  data_memory_free(&d->memory);
+  free(d->own_labels);
   free(d);
 }
 
@@ -154,12 +179,20 @@ static uint32_t sample_dims(const data_set *d, int64_t n, int64_t dims[GANTRY_MA
   return d->info.rank + 1;
 }
 
-gantry_status data_upload(const data_set *d, exec_session *s, const char *name, err *e) {
+int64_t data_memory_bytes(const data_set *d) { return d->memory.p && !d->memory.in_file ? d->memory.bytes : 0; }
+
+gantry_status data_upload(data_set *d, exec_session *s, const char *name, err *e) {
   char full[256];
   int64_t dims[GANTRY_MAX_RANK];
   snprintf(full, sizeof full, "data/%s/samples", name);
-  TRY(exec_tensor_make(s, full, d->info.dtype, sample_dims(d, d->count, dims), dims, e));
-  TRY(exec_write(s, full, d->bytes, d->sample_bytes * d->count, e));
+  uint32_t rank = sample_dims(d, d->count, dims);
+  TRY(exec_tensor_adopt(s, full, d->info.dtype, rank, dims, d->bytes, e));
+  if (!exec_tensor_get(s, full)->adopted && d->memory.p) {
+    TRY(exec_sync(s, e));
+    data_memory_free(&d->memory);
+    d->bytes = NULL;
+    d->ahead = 0;
+  }
   if (!d->labels) return GANTRY_OK;
   snprintf(full, sizeof full, "data/%s/labels", name);
   TRY(exec_tensor_make(s, full, GANTRY_I32, 1, &d->count, e));

@@ -40,6 +40,24 @@ ir_id data_indices(abi_builder *b, const data_set *d, ir_id first, int64_t n) {
   return x.id;
 }
 
+static uint32_t mixed(uint32_t x) {
+  x = (x ^ x >> 16) * 0x7feb352du;
+  x = (x ^ x >> 15) * 0x846ca68bu;
+  return x ^ x >> 16;
+}
+
+/* The same as numbers, for who must know beforehand. */
+int64_t data_order(int64_t count, const uint32_t seed[2], int64_t position) {
+  int64_t x = position % count;
+  uint32_t key = mixed((seed[0] ^ mixed(seed[1])) ^ mixed((uint32_t)(position / count) + 0x9e3779b9u));
+  for (uint32_t r = 0; r < ROUNDS; r++) {
+    uint32_t round = mixed(key + 0x632be5abu * (r + 1));
+    int64_t partner = ((int64_t)round % count + count - x) % count, larger = x > partner ? x : partner;
+    if (mixed((uint32_t)larger ^ mixed(round + 0x85ebca6bu)) & 1) x = partner;
+  }
+  return x;
+}
+
 ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id first, int64_t n, ir_id *indices) {
   ir_id x = data_indices(b, d, first, n);
   if (indices) *indices = x;

@@ -71,7 +71,8 @@ static gantry_status open_set(eval_context *c, const char *split, int64_t limit,
       return GANTRY_OK;
     }
   eval_set s = {.split = arena_str(c->mem, split), .limit = limit, .name = arena_fmt(c->mem, "reference.%s.%lld", split, (long long)limit)};
-  TRY(data_open(c->data_el, split, limit, -1, c->range, &s.data, e));
+  const data_options from = {.split = split, .limit = limit, .limit_seed = -1, .range = {c->range[0], c->range[1]}, .where = c->train->where};
+  TRY(data_open(c->data_el, &from, &s.data, e));
   gantry_status st = data_upload(s.data, c->session, s.name, e);
   if (st) {
     data_close(s.data);

@@ -109,13 +109,7 @@ const exec_tensor *exec_tensor_get(const exec_session *s, const char *name) { re
 uint32_t exec_tensor_count(const exec_session *s) { return s->tensors.n; }
 const exec_tensor *exec_tensor_at(const exec_session *s, uint32_t k) { return s->tensors.p[k]; }
 
-gantry_status exec_tensor_make(exec_session *s, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims, err *e) {
-  const exec_tensor *old = find(s, name);
-  if (old) {
-    if (old->dtype != dtype || old->rank != rank || (rank && memcmp(old->dims, dims, sizeof *dims * rank)))
-      return err_set(e, GANTRY_E_SHAPE, "tensor \"%s\" exists with another type or shape", name);
-    return GANTRY_OK;
-  }
+static exec_tensor *describe(exec_session *s, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims) {
   exec_tensor *t = ARENA_NEW(s->mem, exec_tensor);
   t->name = arena_str(s->mem, name);
   t->dtype = dtype;
@@ -125,10 +119,45 @@ gantry_status exec_tensor_make(exec_session *s, const char *name, uint32_t dtype
     t->dims[k] = dims[k];
     t->bytes *= dims[k];
   }
+  return t;
+}
+
+static gantry_status same(const exec_tensor *old, uint32_t dtype, uint32_t rank, const int64_t *dims, err *e) {
+  if (old->dtype == dtype && old->rank == rank && (!rank || !memcmp(old->dims, dims, sizeof *dims * rank))) return GANTRY_OK;
+  return err_set(e, GANTRY_E_SHAPE, "tensor \"%s\" exists with another type or shape", old->name);
+}
+
+gantry_status exec_tensor_make(exec_session *s, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims, err *e) {
+  const exec_tensor *old = find(s, name);
+  if (old) return same(old, dtype, rank, dims, e);
+  exec_tensor *t = describe(s, name, dtype, rank, dims);
   if (device_status(s, s->backend->alloc(&s->device.cx, s->self, t->bytes, &t->buffer), e)) return err_wrap(e, "tensor \"%s\" (%lld bytes)", name, (long long)t->bytes);
   s->tensor_bytes += t->bytes;
   VEC_PUSH(s->tensors, t);
   return GANTRY_OK;
+}
+
+/* 1: done. 0: this backend would rather have a copy, or cannot. */
+static int adopted(exec_session *s, exec_tensor *t, const void *memory, err *e) {
+  if (!GANTRY_HAS(s->backend, adopt) || !s->backend->adopt) return 0;
+  gantry_status st = s->backend->adopt(&s->device.cx, s->self, memory, t->bytes, &t->buffer);
+  if (st == GANTRY_E_UNSUPPORTED) {
+    err_clear(&s->device.err);
+    return 0;
+  }
+  if (device_status(s, st, e)) return 0;
+  t->adopted = 1;
+  VEC_PUSH(s->tensors, t);
+  return 1;
+}
+
+gantry_status exec_tensor_adopt(exec_session *s, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims, const void *memory, err *e) {
+  if (find(s, name)) return same(find(s, name), dtype, rank, dims, e);
+  exec_tensor *t = describe(s, name, dtype, rank, dims);
+  if (adopted(s, t, memory, e)) return GANTRY_OK;
+  if (e->code) return err_wrap(e, "tensor \"%s\" (%lld bytes)", name, (long long)t->bytes);
+  TRY(exec_tensor_make(s, name, dtype, rank, dims, e));
+  return exec_write(s, name, memory, t->bytes, e);
 }
 
 static exec_tensor *need(exec_session *s, const char *name, int64_t bytes, err *e) {

@@ -20,9 +20,12 @@ void exec_close(exec_session *s);
 /* What the backend says of this machine, without opening it. */
 gantry_status exec_probe(const gantry_backend *iface, const char *name, gantry_probe *out, err *e);
 
-typedef struct exec_tensor { const char *name; uint32_t dtype, rank; int64_t dims[GANTRY_MAX_RANK]; int64_t bytes; void *buffer; } exec_tensor;
+typedef struct exec_tensor { const char *name; uint32_t dtype, rank; int64_t dims[GANTRY_MAX_RANK]; int64_t bytes; void *buffer; uint8_t adopted; } exec_tensor;
 /* Makes a zero-filled tensor; an existing one of the same type and shape is returned as it is, another shape is an error. */
 gantry_status exec_tensor_make(exec_session *s, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims, err *e);
+/* Makes a tensor out of memory that programs only read: without a copy where the backend reads it as fast as its own or has little room, else a copy. `memory` is 64-byte aligned;
+ * where the tensor says `adopted` it must stay as it is until the session is closed, else it is not needed any more after exec_sync. */
+gantry_status exec_tensor_adopt(exec_session *s, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims, const void *memory, err *e);
 const exec_tensor *exec_tensor_get(const exec_session *s, const char *name); /* NULL if there is none */
 uint32_t exec_tensor_count(const exec_session *s);
 const exec_tensor *exec_tensor_at(const exec_session *s, uint32_t k); /* in order of creation */
@@ -37,5 +40,5 @@ gantry_status exec_run(exec_session *s, exec_program *const *list, uint32_t n, e
 gantry_status exec_sync(exec_session *s, err *e);
 /* Runs a program a few times and gives the shortest time of each of its steps: ns[plan_program(exec_plan(p))->n_steps]. States move on as in any run. */
 gantry_status exec_measure(exec_session *s, exec_program *p, uint32_t runs, int64_t *ns, err *e);
-int64_t exec_bytes(const exec_session *s); /* device memory in use: tensors and workspace */
+int64_t exec_bytes(const exec_session *s); /* device memory in use: tensors (but not adopted ones) and workspace */
 #endif

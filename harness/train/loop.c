@@ -292,7 +292,9 @@ static void facts(loop *l) {
   fact(l, "data", "%s", r->data->sha256);
   fact(l, "params.g", "%lld", (long long)train_param_count(r, GANTRY_G));
   fact(l, "params.d", "%lld", (long long)train_param_count(r, GANTRY_D));
-  fact(l, "memory.bytes", "%lld", (long long)exec_bytes(r->session));
+  fact(l, "memory.bytes", "%lld", (long long)(exec_bytes(r->session) + data_memory_bytes(r->data)));
+  fact(l, "data.bytes", "%lld", (long long)(r->data->sample_bytes * r->data->count));
+  fact(l, "data.storage", "%s", r->data->memory.in_file ? "file" : exec_tensor_get(r->session, "data/train/samples")->adopted ? "memory" : "device");
   fact(l, "device", "%s", probe.device);
   fact(l, "libraries", "%s", probe.libraries);
   for (uint32_t k = 0; k < r->programs.n; k++) {

@@ -105,11 +105,21 @@ gantry_status train_start(train_run *r, err *e) {
   return exec_sync(r->session, e);
 }
 
+/* Samples of a file are asked for a few steps before they are used; at the first step of a stretch also those between. Terms that draw more than a batch an update wait for theirs. */
+static void fetch_ahead(const train_run *r, int64_t step, int begin) {
+  enum { AHEAD = 4 };
+  int64_t own = r->world->seeds[ABI_SEED_DATA], each = r->cfg->batch * r->cfg->d_steps;
+  uint64_t seed = own >= 0 ? (uint64_t)own : r->seed;
+  const uint32_t words[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+  data_ahead(r->data, words, (step + (begin ? 0 : AHEAD)) * each, (begin ? AHEAD + 1 : 1) * each);
+}
+
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e) {
   uint32_t *which = mem_alloc(sizeof *which * r->most_programs);
   exec_program **list = mem_alloc(sizeof *list * r->most_programs);
   gantry_status st = GANTRY_OK;
   for (int64_t k = first; k < first + n && !st; k++) {
+    if (r->data->ahead) fetch_ahead(r, k, k == first);
     uint32_t m = r->method->step(r, k, which);
     for (uint32_t j = 0; j < m; j++) list[j] = r->programs.p[which[j]].exe;
     st = exec_run(r->session, list, m, e);

@@ -100,7 +100,9 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
     err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": no backend of this gantry trains in it yet; leave it out, or say \"f32\"", cfg->precision);
     goto failed;
   }
-  if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, cfg->split, cfg->limit, cfg->limit_seed, cfg->range, &r->data, e) ||
+  data_options from = {.split = cfg->split, .limit = cfg->limit, .limit_seed = cfg->limit_seed, .range = {cfg->range[0], cfg->range[1]},
+                       .where = !strcmp(cfg->storage, "file") ? DATA_FILE : !strcmp(cfg->storage, "memory") ? DATA_MEMORY : DATA_AUTO};
+  if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, &from, &r->data, e) ||
       data_arrays(r->data, r->world, e))
     goto failed;
   r->total_steps = cfg_total_steps(cfg, r->data->count);

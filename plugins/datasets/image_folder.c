@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include <png.h>
 #include <zlib.h>
 
+#define MAGIC "gantryI2" /* what a pack begins with, and part of its name: older ones are made anew */
 enum { PATH, SIZE, FIT, FILTER, CHANNELS };
 enum { FIT_NONE, FIT_CROP, FIT_STRETCH };
 enum { FILTER_AREA, FILTER_TRIANGLE };
@@ -38,7 +40,7 @@ static const gantry_param params[] = {
   {.key = "channels", .doc = "1 gray, 3 RGB; 0 = as the first image", .type = GANTRY_P_INT, .lo = 0, .hi = 3, .flags = GANTRY_PF_STRUCTURAL}};
 
 typedef struct entry { char *path; int32_t label; uint32_t reserved0; int64_t bytes, seconds, nanoseconds; } entry;
-typedef struct pack_head { /* as it stands in a cached file, followed by the labels and the pixels; little endian like every machine this runs on */
+typedef struct pack_head { /* as it stands in a cached file, followed by the labels and, at the next multiple of 64, the pixels; little endian like every machine this runs on */
   char magic[8];
   int64_t count, h, w, c;
   uint32_t classes, crc;
@@ -48,7 +50,7 @@ typedef struct set {
   char **classes;
   size_t n, n_classes;
   pack_head head;
-  unsigned char *pixels;
+  unsigned char *pack, *pixels; /* the mapped pack, and its parts */
   int32_t *labels;
 } set;
 typedef struct picture { int64_t w, h, c; unsigned char *px; } picture;
@@ -351,7 +353,7 @@ static int pack_name(gantry_ctx *cx, const set *s, const char *split, char *out,
   if (!own && !(home && *home == '/')) return 0;
   SHA2_CTX h;
   SHA256Init(&h);
-  hash_text(&h, "image_folder 1");
+  hash_text(&h, MAGIC);
   hash_text(&h, p->str(cx, PATH));
   hash_text(&h, split);
   for (uint32_t k = SIZE; k <= CHANNELS; k++) {
@@ -370,49 +372,61 @@ static int pack_name(gantry_ctx *cx, const set *s, const char *split, char *out,
   return snprintf(out, cap, "%s%s/gantry/%s.images", own ? base : home, own ? "" : "/.cache", hex) < (int)cap;
 }
 
+static size_t pixels_at(const pack_head *h) { return (sizeof *h + (size_t)h->count * sizeof(int32_t) + 63) & ~(size_t)63; }
+static size_t pack_bytes(const pack_head *h) { return pixels_at(h) + (size_t)(h->count * h->h * h->w * h->c); }
+
 static uint32_t checksum(const set *s) {
   pack_head head = s->head;
   head.crc = 0;
-  size_t n = (size_t)head.count;
   uLong c = crc32_z(0, (const Bytef *)&head, sizeof head);
-  c = crc32_z(c, (const Bytef *)s->labels, n * sizeof *s->labels);
-  return (uint32_t)crc32_z(c, s->pixels, n * (size_t)(head.h * head.w * head.c));
-}
-
-static int allocate(set *s) {
-  const pack_head *h = &s->head;
-  s->labels = calloc((size_t)h->count, sizeof *s->labels);
-  s->pixels = malloc((size_t)(h->count * h->h * h->w * h->c));
-  return s->labels && s->pixels;
-}
-
-static void forget(set *s) {
-  free(s->labels);
-  free(s->pixels);
-  s->labels = NULL;
-  s->pixels = NULL;
+  return (uint32_t)crc32_z(c, (const Bytef *)s->pack + sizeof head, pack_bytes(&head) - sizeof head);
 }
 
 static int plausible(const pack_head *h) { return h->count > 0 && h->w > 0 && h->w <= MAX_SIDE && h->h > 0 && h->h <= MAX_SIDE && (h->c == 1 || h->c == 3) && h->count <= ((int64_t)1 << 40) / (h->h * h->w * h->c); }
 
-/* 1 = the pack was there and whole. Its claims are compared with its length before memory is asked for. */
+/* Maps the whole pack: the file's, or memory where fd is -1. A set larger than memory works as long as it is a file. */
+static int map_pack(set *s, int fd, int writable) {
+  void *p = mmap(NULL, pack_bytes(&s->head), writable ? PROT_READ | PROT_WRITE : PROT_READ, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED) return 0;
+  s->pack = p;
+  s->labels = (int32_t *)(void *)(s->pack + sizeof s->head);
+  s->pixels = s->pack + pixels_at(&s->head);
+  return 1;
+}
+
+static void forget(set *s) {
+  if (s->pack) munmap(s->pack, pack_bytes(&s->head));
+  s->pack = NULL;
+}
+
+/* 1 = the pack was there and whole. Its claims are compared with its length before anything of that size is asked for. */
 static int pack_read(set *s, const char *name) {
-  static const char magic[8] = "gantryI1";
   struct stat st;
-  FILE *f = fopen(name, "rb");
-  if (!f) return 0;
+  int fd = open(name, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
   pack_head *h = &s->head;
-  int ok = !fstat(fileno(f), &st) && fread(h, sizeof *h, 1, f) == 1 && !memcmp(h->magic, magic, sizeof magic) && plausible(h) && (size_t)h->count == s->n && h->classes == s->n_classes;
-  ok = ok && (int64_t)st.st_size == (int64_t)sizeof *h + h->count * (int64_t)sizeof *s->labels + h->count * h->h * h->w * h->c && allocate(s);
-  ok = ok && fread(s->labels, sizeof *s->labels, s->n, f) == s->n && fread(s->pixels, (size_t)(h->h * h->w * h->c), s->n, f) == s->n && h->crc == checksum(s);
-  fclose(f);
-  if (!ok) forget(s);
+  int ok = !fstat(fd, &st) && read(fd, h, sizeof *h) == sizeof *h && !memcmp(h->magic, MAGIC, sizeof h->magic) && plausible(h) && (size_t)h->count == s->n && h->classes == s->n_classes;
+  ok = ok && (int64_t)st.st_size == (int64_t)pack_bytes(h) && map_pack(s, fd, 0);
+  if (ok && h->crc != checksum(s)) {
+    forget(s);
+    ok = 0;
+  }
+  close(fd);
   return ok;
 }
 
 /* A set that cannot be kept is still a set: a full disk or a read-only home costs time, not the run. */
-static void pack_write(gantry_ctx *cx, set *s, const char *name) {
-  char folder[PATH_CAP], beside[PATH_CAP + 32], text[2 * PATH_CAP];
+static void not_kept(gantry_ctx *cx, const char *name) {
+  char text[2 * PATH_CAP];
+  snprintf(text, sizeof text, "%s: the decoded images could not be kept (%s); they will be decoded again next time", name, strerror(errno));
+  cx->host->log(cx, 2, text);
+}
+
+/* Room for the pack: in a file beside its name (written to `beside`), else in memory. */
+static int pack_begin(gantry_ctx *cx, set *s, const char *name, char beside[PATH_CAP + 32]) {
+  *beside = 0;
+  if (!name) return map_pack(s, -1, 1);
+  char folder[PATH_CAP];
   snprintf(folder, sizeof folder, "%s", name);
   for (char *at = folder + 1; *at; at++)
     if (*at == '/') {
@@ -420,36 +434,51 @@ static void pack_write(gantry_ctx *cx, set *s, const char *name) {
       mkdir(folder, 0700);
       *at = '/';
     }
-  memcpy(s->head.magic, "gantryI1", 8);
+  snprintf(beside, PATH_CAP + 32, "%s.%ld", name, (long)getpid());
+  int fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), full = fd < 0 ? 0 : posix_fallocate(fd, 0, (off_t)pack_bytes(&s->head)), ok = fd >= 0 && !full && map_pack(s, fd, 1);
+  if (full) errno = full;
+  if (ok) {
+    close(fd);
+    return 1;
+  }
+  not_kept(cx, name);
+  if (fd >= 0) close(fd), unlink(beside);
+  *beside = 0;
+  return map_pack(s, -1, 1);
+}
+
+/* The pack is complete: it gets its name, if it is a file. A failed write shows in msync. */
+static void pack_end(gantry_ctx *cx, set *s, const char *name, const char *beside) {
+  if (!*beside) return;
+  memcpy(s->head.magic, MAGIC, sizeof s->head.magic);
   s->head.crc = checksum(s);
-  snprintf(beside, sizeof beside, "%s.%ld", name, (long)getpid());
-  FILE *f = fopen(beside, "wb");
-  int ok = f && fwrite(&s->head, sizeof s->head, 1, f) == 1 && fwrite(s->labels, sizeof *s->labels, s->n, f) == s->n &&
-           fwrite(s->pixels, (size_t)(s->head.h * s->head.w * s->head.c), s->n, f) == s->n && !fflush(f) && !fsync(fileno(f));
-  if (f && fclose(f)) ok = 0;
-  if (ok && !rename(beside, name)) return;
-  snprintf(text, sizeof text, "%s: the decoded images could not be kept (%s); they will be decoded again next time", name, strerror(errno));
-  if (f) unlink(beside);
-  cx->host->log(cx, 2, text);
+  memcpy(s->pack, &s->head, sizeof s->head);
+  if (!msync(s->pack, pack_bytes(&s->head), MS_SYNC) && !rename(beside, name)) return;
+  not_kept(cx, name);
+  unlink(beside);
 }
 
 /* ---- the interface ---- */
 
-static gantry_status decode_all(gantry_ctx *cx, set *s) {
+/* name: of the pack to keep, or NULL. */
+static gantry_status decode_all(gantry_ctx *cx, set *s, const char *name) {
   const gantry_param_api *p = cx->host->param;
+  char beside[PATH_CAP + 32] = "";
   gantry_status st = GANTRY_OK;
   for (size_t k = 0; k < s->n && !st; k++) {
     picture im = {0};
-    if ((st = decode(cx, &s->files[k], &im))) return st;
+    if ((st = decode(cx, &s->files[k], &im))) break;
     if (!k) {
       int64_t side = p->i64(cx, SIZE), c = p->i64(cx, CHANNELS);
       s->head = (pack_head){.count = (int64_t)s->n, .h = side ? side : im.h, .w = side ? side : im.w, .c = c ? c : im.c, .classes = (uint32_t)s->n_classes};
-      if (!plausible(&s->head) || !allocate(s)) st = failed(cx, GANTRY_E_NOMEM, "%s: %zu images of this size do not fit into memory: set data.size to a smaller one", s->files[0].path, s->n);
+      if (!plausible(&s->head) || !pack_begin(cx, s, name, beside)) st = failed(cx, GANTRY_E_NOMEM, "%s: %zu images of this size fit neither into the cache folder nor into memory: set data.size to a smaller one", s->files[0].path, s->n);
     }
     if (!st) st = fit(cx, s, &s->files[k], &im, s->pixels + (int64_t)k * s->head.h * s->head.w * s->head.c);
     if (!st) s->labels[k] = s->files[k].label;
     free(im.px);
   }
+  if (!st) pack_end(cx, s, name, beside);
+  else if (*beside) unlink(beside);
   return st;
 }
 
@@ -473,8 +502,7 @@ static gantry_status open_set(gantry_ctx *cx, const char *split, gantry_dataset_
   if (!st) st = find_files(cx, s, cx->host->param->str(cx, PATH), split);
   int keeps = !st && pack_name(cx, s, split, name, sizeof name);
   if (!st && !(keeps && pack_read(s, name))) {
-    st = decode_all(cx, s);
-    if (!st && keeps) pack_write(cx, s, name);
+    st = decode_all(cx, s, keeps ? name : NULL);
   }
   if (st) {
     close_set(s);
@@ -500,7 +528,15 @@ static gantry_status read_set(gantry_ctx *cx, void *self, int64_t first, int64_t
   return GANTRY_OK;
 }
 
-static const gantry_dataset iface = {.struct_size = sizeof iface, .open = open_set, .read = read_set, .close = close_set};
+static gantry_status whole(gantry_ctx *cx, void *self, const void **samples, const int32_t **labels) {
+  const set *s = self;
+  (void)cx;
+  *samples = s->pixels;
+  *labels = s->labels;
+  return GANTRY_OK;
+}
+
+static const gantry_dataset iface = {.struct_size = sizeof iface, .open = open_set, .read = read_set, .close = close_set, .whole = whole};
 static const char *const provides[] = {"data.image", "data.label", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_DATASET, "image_folder", "1.0.0", "PNG and JPEG files of a folder, subfolders as classes")
   .provides = provides, .params = params, .param_count = sizeof params / sizeof *params, .iface = &iface

@@ -23,6 +23,7 @@ struct CUevent_st { double ms; };
 static const uint64_t tag = (uint64_t)1 << 56; /* no address of the host has this bit: reading one through it is a fault */
 static region *regions;
 static size_t used;
+static long long registered;
 static CUgraph capturing;
 static CUresult lost;
 static long long calls;
@@ -92,6 +93,26 @@ EXPORT CUresult cuMemAlloc(CUdeviceptr *p, size_t n) {
   used += n;
   *p = (CUdeviceptr)(uintptr_t)r->p | tag;
   return CUDA_SUCCESS;
+}
+/* Memory of the host that the device may read: one address for both, with the device's bit. */
+EXPORT CUresult cuMemHostRegister(void *p, size_t n, unsigned flags) {
+  if (lost) return lost;
+  if (!p || !n || !(flags & CU_MEMHOSTREGISTER_DEVICEMAP)) return CUDA_ERROR_INVALID_VALUE;
+  if (from_env("GANTRY_DOUBLE_NO_REGISTER", 0)) return CUDA_ERROR_OUT_OF_MEMORY;
+  registered++;
+  double_log("registered", (long long)n);
+  return CUDA_SUCCESS;
+}
+EXPORT CUresult cuMemHostGetDevicePointer(CUdeviceptr *d, void *p, unsigned flags) {
+  if (flags || !registered) return CUDA_ERROR_INVALID_VALUE;
+  *d = (CUdeviceptr)(uintptr_t)p | tag;
+  return lost;
+}
+EXPORT CUresult cuMemHostUnregister(void *p) {
+  if (!p || !registered) return CUDA_ERROR_INVALID_VALUE;
+  registered--;
+  double_log("unregistered", registered);
+  return lost;
 }
 EXPORT CUresult cuMemFree(CUdeviceptr p) {
   for (region **r = &regions; *r; r = &(*r)->next) {

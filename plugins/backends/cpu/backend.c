@@ -66,6 +66,7 @@ static void close_(void *self) {
   if (!c) return;
   cpu_dnnl_close(c);
   free(c->scratch);
+  free(c->adopted);
   free(c);
 }
 
@@ -81,7 +82,26 @@ static gantry_status alloc(gantry_ctx *ctx, void *self, int64_t bytes, void **bu
   memset(*buffer, 0, n);
   return GANTRY_OK;
 }
-static void release(void *self, void *buffer) { (void)self, free(buffer); }
+/* Memory is memory: adopting costs nothing, one only has to know what is not to be freed. */
+static gantry_status adopt(gantry_ctx *ctx, void *self, const void *memory, int64_t bytes, void **buffer) {
+  cpu *c = self;
+  (void)bytes;
+  const void **more = realloc(c->adopted, (c->n_adopted + 1) * sizeof *more);
+  if (!more) return host_fail(ctx, GANTRY_E_NOMEM, "cpu: out of memory");
+  c->adopted = more;
+  c->adopted[c->n_adopted++] = memory;
+  memcpy(buffer, &memory, sizeof memory); /* programs read it; the type of buffers has no const */
+  return GANTRY_OK;
+}
+static void release(void *self, void *buffer) {
+  cpu *c = self;
+  for (uint32_t k = 0; k < c->n_adopted; k++)
+    if (c->adopted[k] == buffer) {
+      c->adopted[k] = c->adopted[--c->n_adopted];
+      return;
+    }
+  free(buffer);
+}
 static gantry_status upload(gantry_ctx *ctx, void *self, void *buffer, int64_t offset, int64_t bytes, const void *src) {
   (void)ctx, (void)self;
   if (bytes > 0) memcpy((char *)buffer + offset, src, (size_t)bytes);
@@ -263,6 +283,6 @@ static gantry_status sync_(gantry_ctx *ctx, void *self) { (void)ctx, (void)self;
 
 static const gantry_backend backend = {
   .struct_size = sizeof(gantry_backend), .probe = probe, .open = open_, .close = close_, .query = query, .alloc = alloc, .release = release, .upload = upload,
-  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure,
+  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure, .adopt = adopt,
 };
 GANTRY_PLUGIN(GANTRY_KIND_BACKEND, "cpu", "1.0.0", "Runs programs on the processor: blocked kernels, oneDNN and OpenBLAS") .iface = &backend GANTRY_PLUGIN_END

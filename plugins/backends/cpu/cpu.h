@@ -15,6 +15,8 @@ typedef struct cpu { /* one open session */
   char *scratch; /* registers and accumulators of the kernel that runs now; as large as the largest needs */
   int64_t scratch_bytes;
   void *dnnl; /* owned by dnnl.c */
+  const void **adopted; /* the host's memory, not to be freed */
+  uint32_t n_adopted;
 } cpu;
 
 typedef struct cpu_place { char *base; int64_t offset; } cpu_place; /* base NULL: relative to the workspace */

@@ -148,13 +148,39 @@ static gantry_status alloc(gantry_ctx *ctx, void *self, int64_t bytes, void **bu
   return GANTRY_OK;
 }
 
+/* A set of samples that would leave little room stays in main memory: the gather of a batch reads it over the bus, which is a small part of a step. */
+static gantry_status adopt(gantry_ctx *ctx, void *self, const void *memory, int64_t bytes, void **buffer) {
+  gpu *g = self;
+  size_t free_bytes = 0, total = 0;
+  gantry_status st = here(ctx, g);
+  if (!st) st = gpu_check(ctx, g, g->lib->cuMemGetInfo(&free_bytes, &total), "looking at memory");
+  if (st || (size_t)bytes <= free_bytes / 2) return st ? st : GANTRY_E_UNSUPPORTED;
+  gpu_buffer *b = calloc(1, sizeof *b);
+  if (!b) return gpu_say(ctx, GANTRY_E_NOMEM, "out of memory");
+  memcpy(&b->adopted, &memory, sizeof memory);
+  CUresult r = g->lib->cuMemHostRegister(b->adopted, (size_t)bytes, CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY);
+  if (r == CUDA_ERROR_NOT_SUPPORTED || r == CUDA_ERROR_INVALID_VALUE) r = g->lib->cuMemHostRegister(b->adopted, (size_t)bytes, CU_MEMHOSTREGISTER_DEVICEMAP); /* drivers that know no read-only registration */
+  if (!r && (r = g->lib->cuMemHostGetDevicePointer(&b->at, b->adopted, 0))) g->lib->cuMemHostUnregister(b->adopted);
+  if (!r) {
+    g->n_adopted++;
+    *buffer = b;
+    return GANTRY_OK;
+  }
+  const char *name = NULL;
+  g->lib->cuGetErrorName(r, &name);
+  free(b);
+  return gpu_say(ctx, GANTRY_E_NOMEM, "%.1f MB of samples take more than half of the %.1f MB that are free, and cannot be read from main memory either (%s): set data.limit, or data.storage to \"memory\"",
+                 (double)bytes / 1e6, (double)free_bytes / 1e6, name ? name : "?");
+}
+
 static void release(void *self, void *buffer) {
   gpu *g = self;
   gpu_buffer *b = buffer;
   if (!b) return;
   g->lib->cuCtxSetCurrent(g->context);
   g->lib->cuStreamSynchronize(g->stream); /* it may still be in use */
-  g->lib->cuMemFree(b->at);
+  if (b->adopted) g->lib->cuMemHostUnregister(b->adopted);
+  else g->lib->cuMemFree(b->at);
   g->held_bytes -= b->bytes;
   free(b);
 }
@@ -216,6 +242,6 @@ static gantry_status measure(gantry_ctx *ctx, void *self, void *exe, void *works
 
 static const gantry_backend backend = {
   .struct_size = sizeof(gantry_backend), .probe = probe, .open = open_, .close = close_, .query = query, .alloc = alloc, .release = release, .upload = upload,
-  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure,
+  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure, .adopt = adopt,
 };
 GANTRY_PLUGIN(GANTRY_KIND_BACKEND, "cuda", "0.1.0", "Runs programs on NVIDIA GPUs: generated kernels, cuDNN and cuBLASLt, replayed as graphs") .iface = &backend GANTRY_PLUGIN_END

@@ -49,7 +49,7 @@ typedef struct gpu_exe {
 } gpu_exe;
 
 typedef struct gpu_graph { void **exes; uint32_t n, runs; CUdeviceptr workspace; CUgraphExec exec; } gpu_graph;
-typedef struct gpu_buffer { CUdeviceptr at; int64_t bytes; } gpu_buffer; /* what the host calls a buffer */
+typedef struct gpu_buffer { CUdeviceptr at; int64_t bytes; void *adopted; } gpu_buffer; /* what the host calls a buffer; adopted: memory of the host that the GPU reads where it is, or NULL */
 
 typedef struct gpu {
   const library *lib;
@@ -73,7 +73,7 @@ typedef struct gpu {
   uint32_t n_convs;
   struct gpu_engines *engines;
   cublasLtHandle_t cublas;
-  uint32_t n_products, n_replays, n_measured; /* what happened, for seen.c */
+  uint32_t n_products, n_replays, n_measured, n_adopted; /* what happened, for seen.c */
 } gpu;
 enum { GPU_F32, GPU_TF32 };
 

@@ -19,5 +19,6 @@ void gpu_seen_write(const gpu *g) {
   if (g->n_products) fprintf(f, "cuBLASLt matrix product %s\n", g->precision == GPU_TF32 ? "tf32" : "f32 or f64");
   if (g->n_replays) fprintf(f, "a step replayed as a graph\n");
   if (g->n_measured) fprintf(f, "engines of cuDNN measured and frozen\n");
+  if (g->n_adopted) fprintf(f, "samples read from main memory\n");
   fclose(f);
 }

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 #define GANTRY_ABI_MAJOR 0
-#define GANTRY_ABI_MINOR 2
+#define GANTRY_ABI_MINOR 3
 /* The lowest host minor that a plugin needs: what it states, and all that a host compares. Define it before the first include where the plugin relies on
  * something marked "since 0.2" without asking GANTRY_HAS first; a plugin that asks needs no more than the first release. */
 #ifndef GANTRY_TARGET_MINOR

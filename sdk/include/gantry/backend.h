@@ -56,6 +56,10 @@ typedef struct gantry_backend {
   /* For people who look for a slow step: runs one program `runs` times and gives the shortest time of each of its steps in nanoseconds, ns[n_steps].
    * NULL where a backend cannot (and absent from tables whose struct_size ends before it). */
   gantry_status (*measure)(gantry_ctx *, void *self, void *exe, void *workspace, uint32_t runs, int64_t *ns);
+  /* since 0.3, optional. Makes memory of the host a buffer that programs only read, without copying it; release() forgets the buffer and leaves the memory alone. It is 64-byte
+   * aligned, perhaps a mapped file larger than memory, and stays as it is until then. GANTRY_E_UNSUPPORTED where a copy is better: where reading the host's memory is slower
+   * than reading a buffer of alloc(), and a copy takes no more than half of what the device has free. */
+  gantry_status (*adopt)(gantry_ctx *, void *self, const void *memory, int64_t bytes, void **buffer);
 } gantry_backend;
 #ifdef __cplusplus
 }

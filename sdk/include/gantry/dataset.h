@@ -1,7 +1,7 @@
 /* dataset.h - where real samples come from. A data set may read files and allocate; it owns no threads.
  *
  * A set is an ordered list of `count` samples of one shape, delivered by read() as raw elements. The host fingerprints the
- * bytes, keeps them on the device where they fit, draws the batches, and maps u8 samples from [0,255] to the experiment's
+ * bytes, keeps them on the device where they fit (else in memory or in a file that it maps), draws the batches, and maps u8 samples from [0,255] to the experiment's
  * range. read() is pure: the same first and n give the same bytes, in any order. */
 #ifndef GANTRY_DATASET_H
 #define GANTRY_DATASET_H
@@ -34,6 +34,9 @@ typedef struct gantry_dataset {
   /* [build] optional. The k-th named array; GANTRY_E_UNSUPPORTED past the last. */
   gantry_status (*array)(gantry_ctx *, void *self, uint32_t k, gantry_array *out);
   void (*close)(void *self); /* [build] required */
+  /* [build] since 0.3, optional. All samples as they lie in memory, such as a mapped file: count samples without gaps, 64-byte aligned, and one label each (NULL without
+   * classes). Readable and unchanged until close(); equal to what read() gives. The host then makes no copy. GANTRY_E_UNSUPPORTED: not this time. */
+  gantry_status (*whole)(gantry_ctx *, void *self, const void **samples, const int32_t **labels);
 } gantry_dataset;
 #ifdef __cplusplus
 }

@@ -286,6 +286,33 @@ static void test_cuda_run__out_of_memory_says_how_much(void) {
   test_run_close(&t);
   fails(RING, "cuda", "GANTRY_DOUBLE_MEMORY", most, 1, SAYS("workspace of", "MB: reduce the batch size or the width", "no memory for"));
 }
+/* A device with room for the networks only: the samples stay where they are, and every bit is that of a device that holds them. */
+static void test_cuda_run__samples_that_do_not_fit_stay_with_the_host(void) {
+  NEEDS_DOUBLE;
+  static const char wide[] = "{\"data\": {\"name\": \"gaussians\", \"count\": 1000000}, \"g\": {\"arch\": {\"name\": \"mlp\", \"width\": 8}}, \"d\": {\"arch\": {\"name\": \"mlp\", \"width\": 8}}, "
+                             "\"train\": {\"batch\": 16, \"length\": {\"steps\": 20}}}";
+  double d[2][200] = {{0}};
+  int ok = 1;
+  for (int tight = 0; tight < 2 && ok; tight++) {
+    test_run t;
+    const exec_tensor *x = NULL;
+    if (tight) setenv("GANTRY_DOUBLE_MEMORY", "15000000", 1); /* 8 MB of samples, 4 of labels, 8 of other things at most */
+    ok = open_on(&t, wide, "cuda", NULL, 0);
+    T_CHECK(ok && exec_tensor_get(t.r->session, "data/train/samples")->adopted == tight && !t.r->data->bytes == !tight); /* where there is a copy, the host's is given back */
+    for (uint32_t j = 0; ok && !x && j < exec_tensor_count(t.r->session); j++) {
+      const exec_tensor *y = exec_tensor_at(t.r->session, j);
+      if (!strncmp(y->name, "d/", 2) && strstr(y->name, "weight") && y->bytes >= 64 && y->bytes <= 1600) x = y;
+    }
+    ok = x && !train_steps(t.r, 0, 5, &t.e) && !exec_read(t.r->session, x->name, d[tight], x->bytes, &t.e);
+    if (!ok) printf("# %s\n", t.e.msg);
+    test_run_close(&t);
+  }
+  T_CHECK(ok && d[0][0] != 0 && !memcmp(d[0], d[1], sizeof d[0]));
+  setenv("GANTRY_DOUBLE_NO_REGISTER", "1", 1);
+  fails(wide, "cuda", "GANTRY_DOUBLE_MEMORY", "14000000", 0, SAYS("8.0 MB of samples take more than half", "CUDA_ERROR_OUT_OF_MEMORY", "set data.limit"));
+  unsetenv("GANTRY_DOUBLE_NO_REGISTER");
+  unsetenv("GANTRY_DOUBLE_MEMORY");
+}
 static void test_cuda_run__a_lost_device_is_told(void) {
   NEEDS_DOUBLE;
   fails(RING, "cuda", "GANTRY_DOUBLE_LOSE", "100", 1, SAYS("the GPU was lost", "CUDA_ERROR_LAUNCH_FAILED", "continues from its last checkpoint"));
@@ -315,5 +342,5 @@ static void test_cuda_run__precisions(void) {
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
 T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
-       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))

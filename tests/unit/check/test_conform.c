@@ -170,6 +170,7 @@ static void test_conform__metrics(void) {
 static void test_conform__data_sets(void) {
   static const row rows[] = {
     {"bad/bad_data_impure", "data-pure", FAIL, "is another one when it is read alone"},
+    {"bad/bad_data_whole", "data-pure", FAIL, "whole() and read() give other samples"},
     {"bad/bad_data_labels", "data-values", FAIL, "the label of sample 3 is 3, outside its 3 classes"},
   };
   ALL(rows);

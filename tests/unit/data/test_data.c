@@ -69,4 +69,49 @@ static void test_data__a_batch_larger_than_the_set_is_refused(void) {
   test_run_close(&t);
 }
 
-T_MAIN(T(test_data__every_epoch_is_a_permutation), T(test_data__order_depends_on_the_seed_and_looks_uniform), T(test_data__fingerprint_follows_the_samples), T(test_data__a_batch_larger_than_the_set_is_refused))
+/* In memory and in a file: the same samples, order and weights; the file takes none of the memory that is counted. */
+static void test_data__a_file_gives_the_bits_of_memory(void) {
+  static const char *const where[] = {"memory", "file"};
+  test_run t[2];
+  float w[2][64] = {{0}};
+  int ok = 1;
+  for (int k = 0; k < 2; k++) {
+    char json[1024];
+    snprintf(json, sizeof json, "{\"data\": {\"name\": \"gaussians\", \"count\": 3000, \"limit\": 2500, \"limit_seed\": 2, \"storage\": \"%s\"}, %s", where[k], strstr(base, "\"g\":"));
+    ok &= test_run_open(&t[k], json, 5, 0, 1) && !train_steps(t[k].r, 0, 12, &t[k].e);
+    T_CHECK(ok && t[k].r->data->memory.in_file == k && data_memory_bytes(t[k].r->data) == (k ? 0 : 2500 * 8) && t[k].r->data->ahead == k);
+    const char *name = NULL;
+    for (uint32_t j = 0; ok && j < exec_tensor_count(t[k].r->session); j++) {
+      const exec_tensor *x = exec_tensor_at(t[k].r->session, j);
+      if (!strncmp(x->name, "d/", 2) && x->bytes >= 16 && x->bytes <= 256 && !name) ok = !exec_read(t[k].r->session, name = x->name, w[k], x->bytes, &t[k].e);
+    }
+    T_CHECK(name != NULL);
+  }
+  T_CHECK(ok && w[0][0] != 0 && !memcmp(w[0], w[1], sizeof w[0]) && !memcmp(t[0].r->data->bytes, t[1].r->data->bytes, 2500 * 8));
+  char key[2][65];
+  for (int k = 0; k < 2; k++) train_key(t[k].r, key[k]);
+  T_CHECK(!strcmp(key[0], key[1])); /* where samples lie is no part of what a run is */
+  for (int k = 0; k < 2; k++) test_run_close(&t[k]);
+}
+
+/* What is fetched ahead is what the program reads. */
+static void test_data__the_order_is_known_beforehand(void) {
+  int64_t all[580];
+  const uint32_t words[2] = {4, 0};
+  int equal = draw_indices(4, all, 580);
+  for (int k = 0; k < 580; k++) equal &= data_order(97, words, k) == all[k];
+  T_CHECK(equal);
+}
+
+static void test_data__a_place_without_room_is_told(void) {
+  err e = {0};
+  data_memory m = {0};
+  T_CHECK(data_memory_make((int64_t)1 << 60, DATA_AUTO, &m, &e) && !m.p);
+  T_HAS(e.msg, "GB) does not fit into memory, and not into");
+  T_HAS(e.msg, "set XDG_CACHE_HOME to a folder with room");
+  err_clear(&e);
+  T_CHECK(data_memory_make((int64_t)1 << 60, DATA_MEMORY, &m, &e) && !m.p);
+  T_HAS(e.msg, "set it to \"file\"");
+}
+
+T_MAIN(T(test_data__every_epoch_is_a_permutation), T(test_data__order_depends_on_the_seed_and_looks_uniform), T(test_data__fingerprint_follows_the_samples), T(test_data__a_file_gives_the_bits_of_memory), T(test_data__the_order_is_known_beforehand), T(test_data__a_place_without_room_is_told), T(test_data__a_batch_larger_than_the_set_is_refused))

@@ -83,9 +83,9 @@ static int open_set(opened *o, place *p, const char *split, const char *more) {
   if (!o->registry || file_write(path, json, strlen(json), &o->e) || cfg_load(path, o->registry, &options, &o->x, &o->e)) return 0;
   abi_plugin *plugin = abi_need(o->registry, GANTRY_KIND_DATASET, "image_folder", &o->e);
   if (!plugin || abi_open(plugin, &o->e)) return 0;
-  const double range[2] = {-1, 1};
+  const data_options from = {.split = split, .limit_seed = -1, .range = {-1, 1}};
   o->el = (abi_element){.plugin = plugin->live, .values = o->x->cells[0].run->data.values, .path = "data", .id = "data"};
-  return !data_open(&o->el, split, 0, -1, range, &o->d, &o->e);
+  return !data_open(&o->el, &from, &o->d, &o->e);
 }
 static void close_set(opened *o) {
   data_close(o->d);

@@ -69,7 +69,7 @@ static void closed_form(int convention, int of_generator) {
     data_set *test = NULL;
     abi_plugin *p = abi_need(t.registry, GANTRY_KIND_METRIC, "fd", &t.e);
     eval_init(&c, t.r->world, t.r->session, t.registry, &t.r->data_el, t.r->data, t.r->cfg->range, 1);
-    if (p && !abi_open(p, &t.e) && !data_open(&t.r->data_el, "test", 0, -1, t.r->cfg->range, &test, &t.e)) {
+    if (p && !abi_open(p, &t.e) && !data_open(&t.r->data_el, &(data_options){.split = "test", .limit_seed = -1, .range = {-1, 1}}, &test, &t.e)) {
       abi_value *values = abi_defaults(p->live, c.mem);
       values[abi_param_find(p->live, "covariance")].f = convention;
       abi_element el = {.plugin = p->live, .values = values, .path = "metrics.fd", .id = "fd"};
