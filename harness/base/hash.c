@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sha_blocks.h"
 
 /* The finalizer of SplitMix64 (Steele, Lea & Flood 2014). */
 static uint64_t scramble(uint64_t x) {
@@ -43,7 +44,18 @@ sha *sha_new(void) {
   return s;
 }
 
-void sha_put(sha *s, const void *p, size_t n) { SHA256Update(&s->ctx, p, n); }
+/* libmd fills its block first; then whole blocks go the fast way, if there is one, and the rest to libmd again. */
+void sha_put(sha *s, const void *p, size_t n) {
+  const unsigned char *at = p;
+  size_t begun = (size_t)(s->ctx.bitcount[0] / 8 % SHA256_BLOCK_LENGTH), first = begun ? SHA256_BLOCK_LENGTH - begun : 0;
+  if (first > n) first = n;
+  if (first) SHA256Update(&s->ctx, at, first);
+  size_t blocks = sha_blocks(s->ctx.state.st32, at + first, (n - first) / SHA256_BLOCK_LENGTH);
+  s->ctx.bitcount[0] += (uint64_t)blocks * SHA256_BLOCK_LENGTH * 8;
+  at += first + blocks * SHA256_BLOCK_LENGTH;
+  n -= first + blocks * SHA256_BLOCK_LENGTH;
+  if (n) SHA256Update(&s->ctx, at, n);
+}
 
 void sha_end(sha *s, char hex[65]) {
   unsigned char d[SHA256_DIGEST_LENGTH];

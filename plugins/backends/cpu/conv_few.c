@@ -7,7 +7,8 @@
  *   CONV to few          the same with the filter turned round (stride 1)
  *   CONV_WGRAD from few  the other way round: rows of the gradient, gathered, times the pixels of x (stride 1)
  * Sums run along channels (or pixels of an image slice) in order and then over taps (or slices) in order: bits depend neither on threads nor, thanks to
- * fused multiply-adds in one chain, on the width of vectors. Needs AVX2 with FMA; elsewhere conv_gemm.c does it.
+ * fused multiply-adds in one chain, on the width of vectors. Needs AVX2 with FMA; elsewhere conv_gemm.c does it, and again where a filter gradient is not
+ * finite: pixels at the border are multiplied by zeros beyond it here, which is wrong for NaN and infinities alone.
  * One thread of an EPYC, microseconds as matrix products of patches / here: 64 x 32x32x32 and a 3x3 filter to 3 channels CONV 8100 / 1970, CONV_DGRAD
  * 3700 / 1930, CONV_WGRAD 4400 / 2380; 4x4 and stride 2, CONV_DGRAD of 64 x 16x16x64 to 32x32x3 1800 / 1180, of 64 x 14x14x32 to 28x28x1 540 / 210. */
 #include <stdlib.h>
@@ -120,7 +121,8 @@ static int64_t each_of(const few *s) { return s->band * s->pw * s->cols + s->hig
 int64_t conv_few_scratch(const conv_shape *q, uint32_t threads) {
   few s = few_of(q);
   int wgrad = q->op == GANTRY_OP_CONV_WGRAD;
-  return 4 * (s.channels * s.cols * (wgrad ? s.slices : 1) + crew_of(wgrad ? s.slices : s.n, threads) * each_of(&s));
+  int64_t own = 4 * (s.channels * s.cols * (wgrad ? s.slices : 1) + crew_of(wgrad ? s.slices : s.n, threads) * each_of(&s)), patches = wgrad ? conv_gemm_scratch(q, 4) : 0;
+  return own > patches ? own : patches;
 }
 
 /* The filter as [channels][ky][kx][f]; turned round where the pixels are those of CONV's x. */
@@ -163,6 +165,12 @@ static void from_image(const few *s, loops run, const float *pixels, const float
   }
 }
 
+static int finite(const float *v, int64_t n) {
+  float sum = 0; /* of zeros, and NaN of anything else */
+  for (int64_t i = 0; i < n; i++) sum += v[i] * 0;
+  return sum == 0;
+}
+
 static void filter_gradient(const few *s, loops run, const float *x, const float *g, float *w, float *room, int64_t crew) {
   int64_t each = s->channels * s->cols, taps = s->ky * s->kx, pixels = s->ph * s->pw * s->channels, image = s->h * s->w * s->f;
   float *own = room + s->slices * each;
@@ -185,6 +193,7 @@ void conv_few_run(const conv_shape *q, const float *a, const float *b, float *ou
   int64_t crew = crew_of(wgrad ? s.slices : s.n, threads);
   if (wgrad) {
     filter_gradient(&s, run, a, b, out, room, crew);
+    if (!finite(out, s.channels * s.ky * s.kx * s.f)) conv_gemm_f32(q, a, b, out, room);
     return;
   }
   float *own = room + s.channels * s.cols;
