@@ -38,8 +38,12 @@ void eval_free(eval_context *c);
 exec_program *eval_compile(eval_context *c, abi_builder *b, err *e);
 exec_program *eval_cached_program(const eval_context *c, const char *name); /* NULL if not compiled yet */
 
+/* Whether samples of such a set can be drawn: images of one channel or three (f32 ones through data.range), points in the plane. */
+int eval_drawable(const data_set *d);
+extern const char eval_undrawable[]; /* the words for one that cannot */
+
 /* weights: GANTRY_EMA or 0. A PNG of rows x cols samples, enlarged to a comfortable size; points in the plane become a scatter plot over
- * real ones. A conditional G draws one row per class (up to 64 classes; then row r shows class r mod classes), the same latents in every row.
+ * real ones. What is not drawable is refused. A conditional G draws one row per class (up to 64 classes; then row r shows class r mod classes), the same latents in every row.
  * interpolate: each row goes from one latent to another: on the great circle between them where they are normal (slerp: White 2016,
  * arXiv:1609.04468), on a straight line where uniform. */
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e);

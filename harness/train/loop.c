@@ -342,7 +342,12 @@ static gantry_status train(loop *l, int *outcome, err *e) {
 gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome, err *e) {
   loop l = {.r = r, .o = o};
   buf warnings = {0};
+  const char *undrawable = NULL;
   gantry_status st = prepare(&l, e);
+  if (!st && l.sample_every && !eval_drawable(r->data)) { /* a picture is for looking at: its absence stops no training */
+    undrawable = arena_fmt(r->mem, "%s, so this run makes no pictures", eval_undrawable);
+    l.sample_every = 0;
+  }
   if (!st) st = train_load(r, o->dir, &l.step, &warnings, e);
   l.best = train_best(r, o->dir); /* after loading, which makes good what an interrupted save left of it */
   if (!st) {
@@ -356,6 +361,10 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
       log_line(LOG_WARN, "%s", warnings.p);
     }
     facts(&l);
+    if (!l.step && undrawable) {
+      event(&l, 2, "no_pictures", undrawable);
+      log_line(LOG_WARN, "%s", undrawable);
+    }
     if (!l.step && r->warm_text) {
       event(&l, r->warm_partial ? 2 : 0, "warm_start", r->warm_text);
       log_line(LOG_INFO, "train.init_from: %s", r->warm_text);
