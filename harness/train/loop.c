@@ -11,7 +11,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "eval/eval.h"
-#include "train/train.h"
+#include "train/metrics.h"
 
 typedef struct loop {
   train_run *r;
@@ -153,7 +153,7 @@ static gantry_status sample_point(loop *l, err *e) {
 
 static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_split, err *e) {
   const cfg_metric *m = &l->r->cfg->metrics[k];
-  eval_request q = {.metric = &l->metrics[k], .features = m->features, .fake = m->fake, .real = m->real, .real_limit = m->real_limit, .weights = ema ? GANTRY_EMA : 0, .fake_split = fake_split};
+  eval_request q = train_metric_request(l->r, k, &l->metrics[k], ema, fake_split);
   eval_result v;
   TRY(eval_metric(&l->eval, &q, &v, e));
   const gantry_metric *iface = l->metrics[k].plugin->iface;
@@ -182,21 +182,13 @@ static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_s
 
 static gantry_status evaluate(loop *l, uint32_t k, err *e) {
   for (int ema = 0; ema < 2; ema++)
-    if ((l->r->cfg->metrics[k].weights & (ema ? CFG_EMA : CFG_RAW)) && (!ema || l->r->cfg->g.ema)) TRY(put_values(l, k, ema, NULL, e));
+    if (train_metric_wants(l->r, k, ema)) TRY(put_values(l, k, ema, NULL, e));
   return rec_flush(l->o->rec, e);
 }
 
 /* What a distance says of real images the network never saw: the floor that generated ones cannot pass. Once, before the first step. */
 static gantry_status floor_of(loop *l, uint32_t k, err *e) {
-  const cfg_metric *m = &l->r->cfg->metrics[k];
-  const gantry_metric *iface = l->metrics[k].plugin->iface;
-  uint32_t fake = 0, real = 0;
-  for (uint32_t j = 0; j < iface->n_passes; j++) {
-    const gantry_pass *pass = (const gantry_pass *)(const void *)((const char *)iface->passes + (size_t)j * iface->pass_stride);
-    fake += pass->set == GANTRY_FAKE;
-    real += pass->set == GANTRY_REAL;
-  }
-  if (!fake || !real || strcmp(m->real, "train")) return GANTRY_OK;
+  if (!train_metric_has_floor(l->r, k, &l->metrics[k])) return GANTRY_OK;
   return put_values(l, k, 0, "test", e);
 }
 
@@ -263,9 +255,7 @@ static gantry_status prepare(loop *l, err *e) {
   l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);
   for (uint32_t k = 0; k < c->n_metrics; k++) {
     const cfg_element *el = &c->metrics[k].el;
-    abi_plugin *p = abi_need(r->registry, GANTRY_KIND_METRIC, el->name, e);
-    if (!p || abi_open(p, e)) return err_wrap(e, "%s", el->path);
-    l->metrics[k] = (abi_element){.plugin = p->live, .values = el->values, .path = el->path, .id = el->id};
+    TRY(train_metric_open(r, k, &l->metrics[k], e));
     l->metric_every[k] = el->every.unit ? period(r, el->every) : r->total_steps;
   }
   beat(l, "preparing");
