@@ -159,7 +159,7 @@ static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_s
   const gantry_metric *iface = l->metrics[k].plugin->iface;
   for (uint32_t j = 0; j < v.n; j++) {
     const gantry_value *d = (const gantry_value *)(const void *)((const char *)iface->values + (size_t)j * iface->value_stride);
-    rec r = {.type = REC_EVAL, .step = l->step};
+    rec r = {.type = REC_EVAL, .step = fake_split ? 0 : l->step}; /* real images know no step: asked again, the same row */
     r.u.eval.metric = v.n == 1 ? l->metrics[k].id : arena_fmt(l->eval.mem, "%s.%s", l->metrics[k].id, d->name);
     r.u.eval.protocol = v.protocol;
     r.u.eval.weights = fake_split ? "real" : ema ? "ema" : "raw";
@@ -186,7 +186,8 @@ static gantry_status evaluate(loop *l, uint32_t k, err *e) {
   return rec_flush(l->o->rec, e);
 }
 
-/* What a distance says of real images the network never saw: the floor that generated ones cannot pass. Once, before the first step. */
+/* What a distance says of real images the network never saw: the floor that generated ones cannot pass. Once, beside the last evaluation and by the same protocol, however the run
+ * got there: from a smoke test's checkpoint, or asked again for other metrics. */
 static gantry_status floor_of(loop *l, uint32_t k, err *e) {
   if (!train_metric_has_floor(l->r, k, &l->metrics[k])) return GANTRY_OK;
   return put_values(l, k, 0, "test", e);
@@ -296,10 +297,7 @@ static void facts(loop *l) {
 
 static gantry_status train(loop *l, int *outcome, err *e) {
   train_run *r = l->r;
-  if (!l->step) {
-    TRY(points(l, e));
-    for (uint32_t k = 0; k < r->cfg->n_metrics; k++) TRY(floor_of(l, k, e));
-  }
+  if (!l->step) TRY(points(l, e));
   int finished = l->step == r->total_steps; /* resumed at the end: metrics that were added since, or asked for again */
   for (uint32_t k = 0; finished && k < r->cfg->n_metrics; k++) TRY(evaluate(l, k, e));
   while (l->step < r->total_steps && !l->diverged) {
@@ -325,6 +323,7 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     *outcome = TRAIN_DIVERGED;
     return rec_flush(l->o->rec, e);
   }
+  for (uint32_t k = 0; k < r->cfg->n_metrics; k++) TRY(floor_of(l, k, e));
   *outcome = TRAIN_DONE;
   return rec_flush(l->o->rec, e);
 }
