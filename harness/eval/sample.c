@@ -135,28 +135,30 @@ const char eval_undrawable[] = "samples of this shape cannot be drawn: only gray
 
 int eval_drawable(const data_set *d) { return d->info.rank == 3 ? d->info.dims[2] == 1 || d->info.dims[2] == 3 : d->info.dims[0] == 2; }
 
-/* Real points for behind a scatter plot; read from the device, where the host's copy may be gone. */
-static gantry_status reference_points(eval_context *c, int64_t most, float **out, int64_t *n, err *e) {
+/* Real points for behind a scatter plot: the host's, or the device's where the host's are gone; *copy is to be freed. */
+static gantry_status reference_points(eval_context *c, const float **points, void **copy, err *e) {
   const exec_tensor *t = exec_tensor_get(c->session, "data/train/samples");
-  *n = t->dims[0] < most ? t->dims[0] : most;
-  *out = mem_alloc((size_t)*n * 8);
-  return exec_read(c->session, t->name, *out, *n * 8, e);
+  *points = c->train->bytes;
+  *copy = NULL;
+  if (*points) return GANTRY_OK;
+  *points = *copy = mem_alloc((size_t)t->bytes);
+  return exec_read(c->session, t->name, *copy, t->bytes, e);
 }
 
 static gantry_status write_images(eval_context *c, const char *tensor, int64_t rows, int64_t cols, const char *path, err *e) {
   const exec_tensor *t = exec_tensor_get(c->session, tensor);
   void *px = mem_alloc((size_t)t->bytes);
-  float *real = NULL;
-  int64_t n_real = 0;
+  const float *real = NULL;
+  void *copy = NULL;
   image im = {0};
   gantry_status st = exec_read(c->session, tensor, px, t->bytes, e);
   if (!st && t->rank == 4)
     im = image_grid(px, rows, cols, t->dims[1], t->dims[2], t->dims[3], 2, zoom_for(rows, t->dims[1]));
-  else if (!st && !(st = reference_points(c, 2000, &real, &n_real, e)))
-    im = eval_scatter(real, n_real, px, t->dims[0], 512);
+  else if (!st && !(st = reference_points(c, &real, &copy, e)))
+    im = eval_scatter(real, c->train->count < 2000 ? c->train->count : 2000, px, t->dims[0], 512);
   if (!st) st = png_write(path, &im, e);
   image_free(&im);
-  free(real);
+  free(copy);
   free(px);
   return st;
 }
