@@ -212,6 +212,9 @@ ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n
   uint32_t rank = 0;
   const char *how = NULL;
   gantry_t z = {0};
+  const char *from = b->scope.p + b->scope.n, *place = *b->place ? b->place : "main"; /* who asks: an application, a hook by its scope, else the program itself */
+  while (from > b->scope.p && from[-1]) from--;
+  if (!*b->place && *from) place = arena_strn(b->mem, from, strlen(from) - 1);
   abi_frame f = abi_enter(b, &net->arch, arena_fmt(b->mem, "draw/%s", net->scope), NULL);
   abi_doing(b, "input");
   gantry_status st = random_input(b, net, input, all, &rank, &how);
@@ -226,7 +229,7 @@ ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n
       z = gan_normal(&b->cx, rank, all);
     if (b->truncate > 0 && b->truncate_clips) z = gan_max(&b->cx, gan_const(&b->cx, -b->truncate), gan_min(&b->cx, gan_const(&b->cx, b->truncate), z));
     if (net->latent_noise > 0 && !b->sampling) z = gan_add(&b->cx, z, gan_mul_k(&b->cx, gan_normal(&b->cx, rank, all), net->latent_noise));
-    VEC_PUSH(b->draws, ((abi_draw){arena_fmt(b->mem, "%s/%s/%s", *b->place ? b->place : "main", net->scope, input), z.id}));
+    VEC_PUSH(b->draws, ((abi_draw){arena_fmt(b->mem, "%s/%s/%s", place, net->scope, input), z.id}));
   }
   abi_leave(b, f, st, arena_fmt(b->mem, "input %s", input));
   return z.id;

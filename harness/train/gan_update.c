@@ -15,7 +15,9 @@ ir_id train_seen(train_update *u, ir_id x, int is_real) {
     if (!train_hooks(g)->input || !(g->of >> GANTRY_D & 1)) continue;
     abi_frame f = enter_hook(b, g);
     gantry_t t = abi_t(x);
+    uint32_t mark = abi_mark(b);
     if (ABI_CALL(b, f, "input", train_hooks(g)->input(&b->cx, &u->st, &in, &t))) return 0;
+    train_contributes(u, g, t.id != x, mark);
     x = t.id;
   }
   return x;
@@ -101,7 +103,9 @@ static gantry_status targets(train_update *u, gantry_loss_in *in) {
     const abi_regularizer *g = &b->world->regs[k];
     if (!train_hooks(g)->target || !(g->of >> GANTRY_D & 1)) continue;
     abi_frame f = enter_hook(b, g);
+    uint32_t mark = abi_mark(b), real = in->target_real.id, fake = in->target_fake.id;
     TRY(ABI_CALL(b, f, "target", train_hooks(g)->target(&b->cx, &u->st, &in->target_real, &in->target_fake)));
+    train_contributes(u, g, in->target_real.id != real || in->target_fake.id != fake, mark);
   }
   return GANTRY_OK;
 }
@@ -123,7 +127,9 @@ ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log) {
   abi_builder *b = u->b;
   gantry_term t = {.struct_size = sizeof t};
   abi_frame f = enter_hook(b, g);
+  uint32_t mark = abi_mark(b);
   if (ABI_CALL(b, f, "term", train_hooks(g)->term(&b->cx, &u->st, &t))) return 0;
+  train_contributes(u, g, t.value.id || t.log.id, mark);
   *log = t.log.id ? t.log.id : t.value.id;
   return t.value.id;
 }
@@ -262,7 +268,9 @@ ir_id train_control(train_update *u) {
     gantry_control c = {.struct_size = sizeof c};
     if (!train_hooks(g)->control || !(g->of >> u->role & 1)) continue;
     abi_frame f = enter_hook(b, g);
+    uint32_t mark = abi_mark(b);
     if (ABI_CALL(b, f, "control", train_hooks(g)->control(&b->cx, &u->st, &c))) return 0;
+    train_contributes(u, g, c.keep.id || c.log.id, mark);
     if (c.keep.id) keep = keep ? ir_mul(b->g, keep, c.keep.id) : c.keep.id;
     train_log(b, g->el.id, c.log.id);
   }

@@ -404,7 +404,8 @@ class Replay:
         raise SystemExit("the trace holds no real batch")
 
     def check_states(self, p, expect):
-        changed = {k[len(p) + 7:]: v for k, v in self.t.items() if k.startswith(f"{p}/state/")}
+        after = {k[len(p) + 7:]: v for k, v in self.t.items() if k.startswith(f"{p}/state/")}
+        changed = {n: v for n, v in after.items() if n not in self.s or not torch.equal(self.s[n], tensor(v))}
         for n, v in changed.items():
             if n.startswith("log/") or n.endswith(".invocation"):
                 continue
