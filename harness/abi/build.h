@@ -109,8 +109,8 @@ uint32_t abi_params(abi_builder *b, uint32_t role, ir_id *dst, const abi_state *
  * per parameter as given to the optimizer. */
 gantry_status abi_gradients(abi_builder *b, uint32_t role, ir_id loss, ir_id *grads); /* one per parameter, as abi_params lists them */
 /* The rest of an update, from gradients; what the gradient hooks made of them is put in their place. */
-gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *grads, const gantry_step *st, double lazy);
-gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, double lazy, ir_id *grads_out);
+gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *grads, const gantry_step *st);
+gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, ir_id *grads_out);
 
 /* Tables, one file each. */
 extern const gantry_graph_api abi_graph_api;

@@ -308,7 +308,7 @@ static uint32_t params(gantry_ctx *cx, uint32_t role, gantry_t *dst, uint32_t ca
   return n;
 }
 
-static gantry_status update(gantry_ctx *cx, uint32_t role, gantry_t loss) { return abi_update(abi_of(cx), role, loss.id, NULL, 1, NULL); }
+static gantry_status update(gantry_ctx *cx, uint32_t role, gantry_t loss) { return abi_update(abi_of(cx), role, loss.id, NULL, NULL); }
 
 static gantry_t data(gantry_ctx *cx, const char *name) {
   abi_builder *b = abi_of(cx);

@@ -43,7 +43,7 @@ gantry_status abi_gradients(abi_builder *b, uint32_t role, ir_id loss, ir_id *gr
   return ad_grad(b->g, loss, 0, w, n, grads);
 }
 
-gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gantry_step *st, double lazy) {
+gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gantry_step *st) {
   if (b->err.code || b->g->err.code) return b->err.code ? b->err.code : b->g->err.code;
   const abi_net *net = abi_world_net(b->world, role);
   if (!net || !net->optim.plugin) return err_set(&b->err, GANTRY_E_INVALID, "update: that network has no optimizer in this run");
@@ -62,7 +62,7 @@ gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gan
   }
   if (st) TRY(gradient_hooks(b, role, st, grads, n));
   ir_id count = ir_add(b->g, abi_counter(b, arena_fmt(b->mem, "%s.updates", net->scope)), ir_const(b->g, GANTRY_I64, 1));
-  gantry_optim_in in = {.struct_size = sizeof in, .net = role, .count = abi_t(ir_cast(b->g, count, GANTRY_F32)), .lazy = lazy, .flags = st ? 0 : GANTRY_OPTIM_DIFFERENTIATED};
+  gantry_optim_in in = {.struct_size = sizeof in, .net = role, .count = abi_t(ir_cast(b->g, count, GANTRY_F32)), .lazy = net->lazy > 0 ? net->lazy : 1, .flags = st ? 0 : GANTRY_OPTIM_DIFFERENTIATED};
   gantry_t *fresh = ARENA_ARRAY(b->mem, gantry_t, n); /* bound after all of them are built: an optimizer sees the weights of before */
   const gantry_optim *optim = net->optim.plugin->iface;
   for (uint32_t k = 0; k < n; k++) {
@@ -80,10 +80,10 @@ gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gan
   return b->err.code;
 }
 
-gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, double lazy, ir_id *grads_out) {
+gantry_status abi_update(abi_builder *b, uint32_t role, ir_id loss, const gantry_step *st, ir_id *grads_out) {
   ir_id *g = grads_out ? grads_out : ARENA_ARRAY(b->mem, ir_id, abi_params(b, role, NULL, NULL, 0));
   const abi_net *net = abi_world_net(b->world, role);
   if (!net || !net->optim.plugin) return err_set(&b->err, GANTRY_E_INVALID, "update: that network has no optimizer in this run");
   TRY(abi_gradients(b, role, loss, g));
-  return abi_descend(b, role, g, st, lazy);
+  return abi_descend(b, role, g, st);
 }

@@ -28,6 +28,7 @@ typedef struct abi_net {
   uint32_t index;      /* of the network in the arch's nets */
   gantry_build shape;  /* sizes of the data; batch, images and flags are filled per application */
   int64_t pack;        /* images that apply() joins to one before this network sees them; 0 and 1: none */
+  double lazy;         /* correction of every update while some terms run lazily (optim.h); 0 = none */
   uint8_t has_ema;
   uint8_t uses_label;  /* its output depends on the label it is fed; found out by the method */
   const char *latent;  /* distribution of its random inputs where it is not the arch's own: "normal", "uniform", or NULL */

@@ -253,7 +253,7 @@ static void descend(hooks *h, ir_id loss) {
   ir_id *grads = ARENA_ARRAY(b->mem, ir_id, n);
   if (abi_gradients(b, h->role, loss, grads)) return;
   const gantry_step *step = view(h);
-  if (abi_descend(b, h->role, grads, step, 1)) return;
+  if (abi_descend(b, h->role, grads, step)) return;
   for (uint32_t k = 0; k < n; k++) stage_output(st, arena_fmt(b->mem, "grad%u", k), grads[k]);
 }
 

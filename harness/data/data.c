@@ -88,7 +88,8 @@ static gantry_status read_all(data_set *d, int64_t limit_seed, err *e) {
   TRY(data_memory_make(d->sample_bytes * d->count, d->where, &d->memory, e));
   d->bytes = d->memory.p;
   d->ahead = d->memory.in_file;
-  if (d->info.classes) d->labels = d->own_labels = mem_alloc(sizeof(int32_t) * (size_t)d->count);
+  if (d->info.classes) d->labels = d->own_labels = aligned_alloc(64, (sizeof(int32_t) * (size_t)d->count + 63) & ~(size_t)63);
+  if (d->info.classes && !d->labels) return err_set(e, GANTRY_E_NOMEM, "the labels of %lld samples do not fit into memory: set data.limit", (long long)d->count);
   if (subset) return read_subset(d, (uint64_t)limit_seed, e);
   for (int64_t first = 0; first < d->count; first += BLOCK) {
     int64_t n = d->count - first < BLOCK ? d->count - first : BLOCK;
@@ -179,7 +180,7 @@ static uint32_t sample_dims(const data_set *d, int64_t n, int64_t dims[GANTRY_MA
   return d->info.rank + 1;
 }
 
-int64_t data_memory_bytes(const data_set *d) { return d->memory.p && !d->memory.in_file ? d->memory.bytes : 0; }
+int64_t data_memory_bytes(const data_set *d) { return (d->memory.p && !d->memory.in_file ? d->memory.bytes : 0) + (d->own_labels ? 4 * d->count : 0); }
 
 gantry_status data_upload(data_set *d, exec_session *s, const char *name, err *e) {
   char full[256];
@@ -195,7 +196,8 @@ gantry_status data_upload(data_set *d, exec_session *s, const char *name, err *e
   }
   if (!d->labels) return GANTRY_OK;
   snprintf(full, sizeof full, "data/%s/labels", name);
-  TRY(exec_tensor_make(s, full, GANTRY_I32, 1, &d->count, e));
+  if ((uintptr_t)d->labels % 64 == 0) return exec_tensor_adopt(s, full, GANTRY_I32, 1, &d->count, d->labels, e);
+  TRY(exec_tensor_make(s, full, GANTRY_I32, 1, &d->count, e)); /* a plugin's own, which need not be aligned */
   return exec_write(s, full, d->labels, d->count * 4, e);
 }
 

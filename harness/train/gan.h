@@ -12,6 +12,7 @@ typedef struct train_update {
   const gantry_loss *loss;
   uint32_t role;
   int64_t batch;  /* samples of each side: train.batch, or its part where gradients are accumulated */
+  uint8_t is_lazy; /* a program of one lazy term, not that of the loss */
 } train_update;
 
 static inline const gantry_regularizer *train_hooks(const abi_regularizer *g) { return g->el.plugin->iface; }
@@ -42,9 +43,9 @@ ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log);
 const char *train_term_name(const train_update *u, const abi_regularizer *g);
 void train_log_rate(train_update *u, const char *name);
 /* Gradients and optimizer; with accumulation only gradients, added to states "accumulate/<program>/<weight>". */
-void train_descend(train_update *u, ir_id loss, double lazy);
+void train_descend(train_update *u, ir_id loss);
 /* The optimizer on the mean of the gradients that program `grad` added up. */
-void train_descend_sums(train_update *u, const char *grad, double lazy);
+void train_descend_sums(train_update *u, const char *grad);
 /* The last hooks: 0/1 keep of this update, 0 = always. Their own states go on in any case. With accumulation the decisions of the parts are
  * remembered, and train_kept gives the update's: 1 if all were. */
 ir_id train_control(train_update *u);

@@ -207,24 +207,24 @@ static ir_id sum_state(train_update *u, const char *program, const char *weight,
 }
 
 /* Optimizer, traces, gradient norm; the gradients are in p. */
-static void apply_gradients(train_update *u, const param_list *p, double lazy) {
+static void apply_gradients(train_update *u, const param_list *p) {
   abi_builder *b = u->b;
   ir_id square = 0;
-  if (abi_descend(b, u->role, p->grads, &u->st, lazy)) return;
+  if (abi_descend(b, u->role, p->grads, &u->st)) return;
   for (uint32_t k = 0; k < p->n; k++) {
     ir_id q = ir_sum_all(b->g, ir_mul(b->g, p->grads[k], p->grads[k]));
     square = square ? ir_add(b->g, square, q) : q;
     train_trace(u->r, b, arena_fmt(b->mem, "grad/%s", p->names[k]), p->grads[k]);
   }
-  if (lazy == 1) train_log(b, u->role == GANTRY_D ? "d_grad_norm" : "g_grad_norm", ir_1(b->g, GANTRY_OP_SQRT, square));
+  if (!u->is_lazy) train_log(b, u->role == GANTRY_D ? "d_grad_norm" : "g_grad_norm", ir_1(b->g, GANTRY_OP_SQRT, square));
 }
 
-void train_descend(train_update *u, ir_id loss, double lazy) {
+void train_descend(train_update *u, ir_id loss) {
   abi_builder *b = u->b;
   param_list p = params_of(u);
   if (abi_gradients(b, u->role, loss, p.grads)) return;
   if (u->r->cfg->accumulate == 1) {
-    apply_gradients(u, &p, lazy);
+    apply_gradients(u, &p);
     return;
   }
   for (uint32_t k = 0; k < p.n; k++) {
@@ -234,7 +234,7 @@ void train_descend(train_update *u, ir_id loss, double lazy) {
   }
 }
 
-void train_descend_sums(train_update *u, const char *grad, double lazy) {
+void train_descend_sums(train_update *u, const char *grad) {
   abi_builder *b = u->b;
   param_list p = params_of(u);
   for (uint32_t k = 0; k < p.n; k++) {
@@ -242,7 +242,7 @@ void train_descend_sums(train_update *u, const char *grad, double lazy) {
     ir_id sum = sum_state(u, grad, p.names[k], &name);
     p.grads[k] = ir_scale(b->g, sum, 1.0 / (double)u->r->cfg->accumulate);
   }
-  apply_gradients(u, &p, lazy);
+  apply_gradients(u, &p);
 }
 
 /* Whether all parts of an update were kept so far; 1 at the start of an update. */

@@ -21,7 +21,7 @@ static gantry_status workspace_of(const ir_graph *g, const char *name, int64_t *
 
 gantry_status train_memory(const train_run *r, int64_t *bytes, err *e) {
   int64_t workspace = 0;
-  *bytes = (r->data->memory.in_file ? 0 : r->data->sample_bytes * r->data->count) + (r->data->labels ? 4 * r->data->count : 0);
+  *bytes = data_memory_bytes(r->data);
   for (uint32_t k = 0; k < r->world->states.n; k++) {
     const abi_state *s = &r->world->states.p[k];
     int64_t n = ir_dtype_size(s->dtype);

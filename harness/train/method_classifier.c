@@ -27,7 +27,7 @@ static gantry_status build(train_run *r, err *e) {
   train_log(b, "accuracy", accuracy.id);
   train_trace(r, b, "indices", index);
   train_trace(r, b, "loss", loss.id);
-  if (loss.id) abi_update(b, GANTRY_FEATURES, loss.id, &st, 1, NULL);
+  if (loss.id) abi_update(b, GANTRY_FEATURES, loss.id, &st, NULL);
   uint32_t mark = abi_mark(b);
   abi_bind(b, "counter/images", gan_add(cx, abi_t(images), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)c->batch)).id);
   r->most_programs = 1;

@@ -26,15 +26,16 @@ static void set_clock_after_d(train_update *u) {
 }
 
 /* The second part of an update whose first part, program `grad`, added gradients up. */
-static gantry_status build_apply(train_run *r, step_update *s, double lazy, err *e) {
+static gantry_status build_apply(train_run *r, step_update *s, err *e) {
   train_update u;
   const char *grad = r->programs.p[s->grad].name;
   if (r->cfg->accumulate == 1) return GANTRY_OK;
   abi_builder *b = train_program_begin(r, arena_fmt(r->mem, "%s_apply", grad));
   train_update_open(&u, r, b, s->net);
   set_clock_after_d(&u);
-  if (lazy == 1) train_log_rate(&u, s->net == GANTRY_D ? "lr_d" : "lr_g");
-  train_descend_sums(&u, grad, lazy);
+  u.is_lazy = s->every > 1;
+  if (!u.is_lazy) train_log_rate(&u, s->net == GANTRY_D ? "lr_d" : "lr_g");
+  train_descend_sums(&u, grad);
   uint32_t mark = abi_mark(b);
   ir_id keep = train_kept(&u, grad);
   TRY(train_program_end(r, b, keep, mark, e));
@@ -54,13 +55,13 @@ static gantry_status build_d(train_run *r, step_update *s, err *e) {
   train_trace(r, b, "fake", fake);
   ir_id loss = train_loss_d(&u, real, fake);
   if (r->cfg->accumulate == 1) train_log_rate(&u, "lr_d");
-  train_descend(&u, loss, 1);
+  train_descend(&u, loss);
   uint32_t mark = abi_mark(b);
   ir_id keep = train_control(&u);
   train_count_images(&u);
   TRY(train_program_end(r, b, keep, mark, e));
   *s = (step_update){.grad = r->programs.n - 1, .every = 1, .net = GANTRY_D};
-  return build_apply(r, s, 1, e);
+  return build_apply(r, s, e);
 }
 
 static gantry_status build_g(train_run *r, step_update *s, err *e) {
@@ -73,12 +74,12 @@ static gantry_status build_g(train_run *r, step_update *s, err *e) {
   gantry_call g = train_apply_g(b, u.batch, 0);
   ir_id loss = g.id ? train_loss_g(&u, g, back) : 0;
   if (r->cfg->accumulate == 1) train_log_rate(&u, "lr_g");
-  train_descend(&u, loss, 1);
+  train_descend(&u, loss);
   uint32_t mark = abi_mark(b);
   ir_id keep = train_control(&u);
   TRY(train_program_end(r, b, keep, mark, e));
   *s = (step_update){.grad = r->programs.n - 1, .every = 1, .net = GANTRY_G};
-  return build_apply(r, s, 1, e);
+  return build_apply(r, s, e);
 }
 
 static gantry_status build_both(train_run *r, step_update *s, err *e) {
@@ -96,8 +97,8 @@ static gantry_status build_both(train_run *r, step_update *s, err *e) {
   ir_id loss_d = train_loss_d(&d, real, train_detached(b, fake)), loss_g = made.id ? train_loss_g(&g, made, 0) : 0;
   train_log_rate(&d, "lr_d");
   train_log_rate(&g, "lr_g");
-  train_descend(&d, loss_d, 1);
-  train_descend(&g, loss_g, 1);
+  train_descend(&d, loss_d);
+  train_descend(&g, loss_g);
   uint32_t mark = abi_mark(b);
   ir_id keep_d = train_control(&d), keep_g = train_control(&g);
   if (keep_d || keep_g) err_set(&b->err, GANTRY_E_CONFIG, "train.updates simultaneous cannot hold back one of the two networks: use alternating updates with dynamic balance");
@@ -107,14 +108,25 @@ static gantry_status build_both(train_run *r, step_update *s, err *e) {
   return GANTRY_OK;
 }
 
-/* A term that runs every k-th update as a program of its own: weight x k, optimizer correction k/(k+1) (Karras et al. 2020). */
+/* How much less every update of a network moves because its lazy terms add updates: one term each k updates makes k+1 of k, so c = k/(k+1) for all of them, and the learning rates
+ * of k updates add up to what they were (Karras et al. 2020, appendix B); several terms: c = 1 / (1 + sum of 1/k). */
+static double lazy_correction(const train_run *r, uint32_t role) {
+  double more = 0;
+  for (uint32_t k = 0; k < r->world->n_regs; k++) {
+    const abi_regularizer *g = &r->world->regs[k];
+    if (train_hooks(g)->term && g->every > 1 && (g->of >> role & 1)) more += 1.0 / g->every;
+  }
+  return more > 0 ? 1 / (1 + more) : 0;
+}
+
+/* A term that runs every k-th update as a program of its own, with weight x k. */
 static gantry_status build_lazy(train_run *r, const abi_regularizer *g, uint32_t role, err *e) {
   step_programs *s = r->method_state;
-  double correction = (double)g->every / (g->every + 1.0);
   train_update u;
   ir_id log = 0;
   abi_builder *b = train_program_begin(r, arena_fmt(r->mem, "%s_lazy.%s", role == GANTRY_D ? "d" : "g", g->el.id));
   train_update_open(&u, r, b, role);
+  u.is_lazy = 1;
   set_clock_after_d(&u);
   ir_id back = train_back(&u);
   train_labels(&u, back);
@@ -126,18 +138,16 @@ static gantry_status build_lazy(train_run *r, const abi_regularizer *g, uint32_t
   u.st.fake_seen = abi_t(train_seen(&u, u.st.fake.id, 0));
   u.st.g = made;
   ir_id v = train_term(&u, g, &log);
-  if (!v && !b->err.code && !b->g->err.code) { /* no term for this network: no program */
-    train_program_drop(b);
-    return GANTRY_OK;
-  }
+  if (!v && !b->err.code && !b->g->err.code) /* a correction for updates that never come would only slow the others down */
+    err_set(&b->err, GANTRY_E_CONFIG, "regularizers.%s: has no term for %s that could run every %u updates: leave \"%s\" out of its \"of\", or leave out \"every\"", g->el.id, role == GANTRY_D ? "d" : "g", g->every, role == GANTRY_D ? "d" : "g");
   train_log(b, train_term_name(&u, g), log);
   train_trace(r, b, arena_fmt(b->mem, "term/%s", train_term_name(&u, g)), v);
-  train_descend(&u, v ? ir_scale(b->g, v, g->every) : 0, correction);
+  train_descend(&u, v ? ir_scale(b->g, v, g->every) : 0);
   uint32_t mark = abi_mark(b);
   TRY(train_program_end(r, b, 0, mark, e));
   step_update *lazy = &s->lazies[s->n_lazies++];
   *lazy = (step_update){.grad = r->programs.n - 1, .every = g->every, .net = role};
-  return build_apply(r, lazy, correction, e);
+  return build_apply(r, lazy, e);
 }
 
 /* Averaged copies of what follows G: weights move by 1 - beta, buffers are copied (as StyleGAN2). beta from a half-life in images with
@@ -207,6 +217,7 @@ static gantry_status build(train_run *r, err *e) {
   const cfg_run *c = r->cfg;
   s->lazies = ARENA_ARRAY(r->mem, step_update, 2 * w->n_regs + 1);
   r->world->loss = train_loss_for_plugins;
+  for (uint32_t k = 0; k < w->n_nets; k++) w->nets[k].lazy = lazy_correction(r, w->nets[k].role);
   TRY(declare(r, e));
   if (c->simultaneous)
     TRY(build_both(r, &s->d, e));

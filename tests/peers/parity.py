@@ -160,7 +160,7 @@ class Replay:
         d.new = kept
         return v
 
-    def descend(self, p, role, net, loss, ps, step, lazy, expect):
+    def descend(self, p, role, net, loss, ps, step, expect):
         names = list(ps)
         sums = [y for _, y in net.biased]
         grads = torch.autograd.grad(loss, [ps[n] for n in names] + sums, allow_unused=True)
@@ -175,9 +175,9 @@ class Replay:
                 expect[where] = self.s[where] + (0 if g is None else g.detach())
                 self.least[where] = max(1e-3 * largest, absolute[n].max().item() / CONDITION if n in absolute else 0.0)
             return
-        self.apply(p, role, names, ps, grads, absolute, step, lazy, expect)
+        self.apply(p, role, names, ps, grads, absolute, step, expect)
 
-    def apply(self, p, role, names, ps, grads, absolute, step, lazy, expect):
+    def apply(self, p, role, names, ps, grads, absolute, step, expect):
         o = self.cfg[role]["optim"]
         grads = self.clipped(role, grads, len(names), step)
         count = float(self.s[f"counter/{role}.updates"]) + 1
@@ -188,7 +188,7 @@ class Replay:
             ours = self.t.get(f"{p}/out/grad/{n}")
             self.same(f"{p} grad {n}", ours, g, max(1e-3 * largest, absolute[n].max().item() / CONDITION if n in absolute else 0.0))
             # the optimizer is checked from Gantry's own gradient: Adam divides by it, which magnifies rounding near zero
-            w, slots = nets.update(o, self.s, n, ps[n].detach(), tensor(ours), count, lr, lazy)
+            w, slots = nets.update(o, self.s, n, ps[n].detach(), tensor(ours), count, lr, self.correction(role))
             for rid, r in self.regs.items():
                 if r["name"] == "weight_clip" and role in nets.of(r):
                     w = w.clamp(-self.param(rid, "limit", step), self.param(rid, "limit", step))
@@ -249,7 +249,7 @@ class Replay:
             if v is not None:
                 self.same(f"{p} term {self.term_name(rid, 'd')}", self.out(p, f"term/{self.term_name(rid, 'd')}"), v)
                 loss = loss + v
-        self.descend(p, "d", d, loss, ps, step, 1.0, expect)
+        self.descend(p, "d", d, loss, ps, step, expect)
         expect.update(d.new)
         expect["counter/images"] = self.s["counter/images"] + self.cfg["train"]["batch"] // self.parts
         return fake
@@ -285,7 +285,7 @@ class Replay:
                 v = self.param(rid, "g", step) * torch.nn.functional.cross_entropy(d.classes, d.label)
                 self.same(f"{p} term {self.term_name(rid, 'g')}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
                 loss = loss + v
-        self.descend(p, "g", g, loss, ps, step, 1.0, expect)
+        self.descend(p, "g", g, loss, ps, step, expect)
 
     def look_ahead(self, p, step, d, k, real, fake):
         """k updates of D's optimizer, which G's gradient passes: weights are graphs of the fakes."""
@@ -299,20 +299,17 @@ class Replay:
             grads = torch.autograd.grad(loss, list(ps.values()), create_graph=True, allow_unused=True)
             d.params = {}
             for (n, w), g in zip(ps.items(), grads):
-                d.params[n], new = nets.update(o, slots, n, w, torch.zeros_like(w) if g is None else g, float(start["counter/d.updates"]) + 1 + j, o["lr"] * self.schedule("d.optim.lr", step), 1.0)
+                d.params[n], new = nets.update(o, slots, n, w, torch.zeros_like(w) if g is None else g, float(start["counter/d.updates"]) + 1 + j, o["lr"] * self.schedule("d.optim.lr", step), self.correction("d"))
                 slots.update(new)
             d.cache = {}
 
     def apply_sums(self, p, step, grad, expect):
         """The optimizer on the mean of the parts' gradients, which begin at zero again."""
-        role, lazy = grad[0], 1.0
-        if "_lazy." in grad:
-            k = self.lazy(self.regs[grad.split(".", 1)[1]])
-            lazy = k / (k + 1)
+        role = grad[0]
         lead = f"accumulate/{grad}/"
         sums = {k[len(lead):]: v for k, v in self.s.items() if k.startswith(lead) and not k.endswith("/keep")}
         ps = {k: self.s[k] for k in sums}
-        self.apply(p, role, list(sums), ps, [v / self.parts for v in sums.values()], {}, step, lazy, expect)
+        self.apply(p, role, list(sums), ps, [v / self.parts for v in sums.values()], {}, step, expect)
         expect.update({lead + k: torch.zeros_like(v) for k, v in sums.items()})
 
     def seen(self, p, step, x, side):
@@ -344,6 +341,10 @@ class Replay:
                 strength = torch.clamp(strength + torch.sign(signs / batches - r["target"]) * self.cfg["train"]["batch"] / self.parts * r["interval"] / r["speed"], min=0)
                 signs, batches = signs * 0, batches * 0
             expect.update({lead + "signs": signs, lead + "batches": batches, lead + "p": strength})
+
+    def correction(self, role):
+        """Of every update of a network, for the updates that its lazy terms add."""
+        return 1 / (1 + sum(1 / self.lazy(r) for r in self.regs.values() if self.lazy(r) > 1 and role in nets.of(r)))
 
     @staticmethod
     def lazy(r):
@@ -377,7 +378,7 @@ class Replay:
             self.seen(p, step, real, "real")  # drawn first
             v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] in ("gradient_penalty", "r2", "consistency") else None, d)
             self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
-            self.descend(p, "d", d, v * k, ps, step, k / (k + 1), expect)
+            self.descend(p, "d", d, v * k, ps, step, expect)
         elif name == "ema":
             e = self.cfg["g"]["ema"]
             beta = e.get("decay", 0.999)

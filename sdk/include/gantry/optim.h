@@ -11,8 +11,8 @@ typedef struct gantry_optim_in { /* filled by the host */
   gantry_t weight, grad;         /* equal shapes, f32 */
   gantry_t count;                /* f32 scalar: updates of this network including this one: 1, 2, ... */
   gantry_t keep;                 /* reserved: the host itself holds every state where an update is not kept */
-  double lazy;                   /* c = k/(k+1) where a term runs as a program of its own every k updates, else 1: use
-                                    learning rate * c and beta^c (Karras et al. 2020, lazy regularization) */
+  double lazy;                   /* c < 1 in every update of a network of which some terms run as programs of their own: k/(k+1) for one each k
+                                    updates, in general 1 / (1 + sum of 1/k); else 1. Use learning rate * c and beta^c (Karras et al. 2020, appendix B) */
   uint32_t flags, reserved0;     /* GANTRY_OPTIM_*; since 0.2 */
 } gantry_optim_in;
 enum { GANTRY_OPTIM_DIFFERENTIATED = 1 }; /* a gradient will pass this update (unrolling): it must be finite where the given gradient is 0, see gan_safe_sqrt */

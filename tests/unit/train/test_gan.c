@@ -49,6 +49,24 @@ static void test_gan__dirac_with_r1_is_damped(void) {
   test_run_close(&t);
 }
 
+/* Lazy terms add updates of D, so all of them move less: c = 1 / (1 + 1/4 + 1/2). G, which has none, moves as ever. */
+static void test_gan__lazy_terms_correct_every_update(void) {
+  test_run t;
+  double theta = 0.8, psi = 0.6, c = 1 / 1.75, h = 0.3;
+  if (test_run_open(&t, DIRAC "\"regularizers\": {\"r1\": {\"name\": \"r1\", \"gamma\": 0.1, \"every\": {\"steps\": 4}}, \"r2\": {\"name\": \"r2\", \"gamma\": 0.05, \"every\": {\"steps\": 2}}}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 20}}}", 1, 0, 1))
+    for (int k = 0; k < 20; k++) {
+      T_CHECK(!train_steps(t.r, k, 1, &t.e));
+      psi -= c * h * sigmoid(2 * theta * psi) * theta;
+      if (k % 4 == 0) psi -= c * h * 4 * 0.1 * psi; /* D is linear: its gradient is psi everywhere */
+      if (k % 2 == 0) psi -= c * h * 2 * 0.05 * psi;
+      theta += h * sigmoid(-2 * theta * psi) * psi;
+      T_NEAR(test_run_value(&t, "d/psi", 0), psi, 2e-5);
+      T_NEAR(test_run_value(&t, "g/theta", 0), theta, 2e-5);
+    }
+  T_CHECK(!t.e.code);
+  test_run_close(&t);
+}
+
 static void test_gan__d_steps_and_schedule(void) {
   test_run t;
   double theta = 0.8, psi = 0.6;
@@ -323,6 +341,6 @@ static void fails(const char *loss, const char *words) {
 static void test_gan__a_loss_that_refuses_is_quoted(void) { fails("says_no", "loss (says_no): loss of D: this loss refuses on principle"); }
 static void test_gan__a_misfit_names_operation_shapes_and_place(void) { fails("wrong_shape", "margin"); }
 
-T_MAIN(T(test_gan__dirac_alternating), T(test_gan__dirac_simultaneous), T(test_gan__dirac_with_r1_is_damped), T(test_gan__d_steps_and_schedule), T(test_gan__averaged_weights_follow_their_half_life),
+T_MAIN(T(test_gan__dirac_alternating), T(test_gan__dirac_simultaneous), T(test_gan__dirac_with_r1_is_damped), T(test_gan__lazy_terms_correct_every_update), T(test_gan__d_steps_and_schedule), T(test_gan__averaged_weights_follow_their_half_life),
        T(test_gan__two_unrolled_updates_match_differences), T(test_gan__batch_statistics_move_on_real_then_fake), T(test_gan__an_interrupted_run_ends_in_equal_bytes),
        T(test_gan__the_same_seed_gives_the_same_bits_and_another_does_not), T(test_gan__tracing_changes_no_bit), T(test_gan__a_classifier_learns_and_its_accuracy_is_not_cached), T(test_gan__a_checkpoint_waits_until_its_rows_are_safe), T(test_gan__a_loss_that_refuses_is_quoted), T(test_gan__a_misfit_names_operation_shapes_and_place))
