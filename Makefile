@@ -168,6 +168,7 @@ $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	$(call say,SO)
 	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(or $(FIXTURE_LDFLAGS),$(GANTRY_PLUGIN_LDFLAGS)))
 $(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
+$(B)/fixtures/bad/bad_lazy_binding.so: FIXTURE_LDFLAGS := $(filter-out -Wl%,$(GANTRY_PLUGIN_LDFLAGS)) -Wl,-z,lazy,-z,relro,-z,noexecstack -lm
 $(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO) $(CUDA_DOUBLE)
