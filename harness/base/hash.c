@@ -1,7 +1,7 @@
 /* hash.c - see hash.h. */
 #include "base/hash.h"
 
-#include <sha2.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,20 +34,20 @@ uint64_t hash_bytes(const void *p, size_t n, uint64_t seed) {
 uint64_t hash_str(const char *s, uint64_t seed) { return hash_bytes(s, strlen(s), seed); }
 
 struct sha {
-  SHA2_CTX ctx;
+  struct sha256_ctx ctx;
 };
 
 sha *sha_new(void) {
   sha *s = mem_alloc(sizeof *s);
-  SHA256Init(&s->ctx);
+  sha256_init(&s->ctx);
   return s;
 }
 
-void sha_put(sha *s, const void *p, size_t n) { SHA256Update(&s->ctx, p, n); }
+void sha_put(sha *s, const void *p, size_t n) { sha256_update(&s->ctx, n, p); }
 
 void sha_end(sha *s, char hex[65]) {
-  unsigned char d[SHA256_DIGEST_LENGTH];
-  SHA256Final(d, &s->ctx);
+  unsigned char d[SHA256_DIGEST_SIZE];
+  sha256_digest(&s->ctx, sizeof d, d);
   free(s);
   for (int i = 0; i < 32; i++) {
     hex[2 * i] = "0123456789abcdef"[d[i] >> 4];

@@ -35,6 +35,11 @@ static const struct { const char *name; uint32_t op; opt_rule *fn; } table[] = {
   {"sub-of-neg", GANTRY_OP_SUB, rule_sub_neg},
   {"mul-of-where", GANTRY_OP_MUL, rule_mul_where},
   {"add-of-wheres", GANTRY_OP_ADD, rule_add_wheres},
+  {"conv-of-enlarged", GANTRY_OP_CONV, rule_conv_enlarged},
+  {"conv-dgrad-of-enlarged", GANTRY_OP_CONV_DGRAD, rule_dgrad_enlarged},
+  {"conv-wgrad-of-enlarged", GANTRY_OP_CONV_WGRAD, rule_wgrad_enlarged},
+  {"pool-of-conv", GANTRY_OP_SUM, rule_pool_conv},
+  {"sum-of-enlarged", GANTRY_OP_SUM, rule_sum_enlarged},
 };
 enum { RULES = sizeof table / sizeof *table };
 

@@ -9,6 +9,7 @@
 typedef ir_id opt_rule(ir_graph *g, ir_id id);
 opt_rule rule_permute_units, rule_broadcast_units, rule_broadcast_broadcast, rule_matmul_permute, rule_slice_pad, rule_slice_slice, rule_slice_concat, rule_pad_pad;
 opt_rule rule_sum_units, rule_sum_sum, rule_sum_broadcast, rule_sum_neg;
+opt_rule rule_conv_enlarged, rule_dgrad_enlarged, rule_wgrad_enlarged, rule_pool_conv, rule_sum_enlarged;
 opt_rule rule_stop_grad, rule_where_not, rule_where_where, rule_cast_cast, rule_mul_mul, rule_div_power_of_two, rule_add_neg, rule_sub_neg, rule_mul_neg, rule_mul_where, rule_add_wheres, rule_fold;
 
 static inline gantry_attr opt_ints(uint32_t key, uint32_t n, const int64_t *v) { return (gantry_attr){.key = key, .n = n, .v.iv = v}; }

@@ -118,6 +118,68 @@ def mlp(a, inputs, outputs):
     return layers + [("out", nn.Linear(inputs, outputs))]
 
 
+class Residual(nn.Module):
+    """SNGAN's networks with flat names (up16_conv_a), as the trace has them: blocks x + norm act conv norm act conv, G's resized in front of the first
+    convolution, D's behind the second. Widths are constant: at 32 pixels Gantry's resnet has `width` channels in every block."""
+
+    def __init__(self, a, size, channels, generates):
+        super().__init__()
+        self.blocks, self.generates, w = [], generates, a["width"]
+        add = lambda name, m: self.add_module(name, m)
+        sizes = [size]
+        while sizes[-1] > 7 and sizes[-1] % 2 == 0:
+            sizes.append(sizes[-1] // 2)
+        if generates:
+            add("project", nn.Linear(a["z"], sizes[-1] ** 2 * w))
+            add("view", View(w, sizes[-1], sizes[-1]))
+            self.blocks = [(f"up{s}", "up") for s in sizes[-2::-1]]
+        else:
+            self.blocks = [(f"down{s}", "down" if k else "first") for k, s in enumerate(sizes[1:3])] + [("plain0", "same"), ("plain1", "same")]
+        for name, what in self.blocks:
+            into = channels if what == "first" else w
+            if generates:
+                add(f"{name}_norm_a", nn.BatchNorm2d(into))
+            add(f"{name}_conv_a", nn.Conv2d(into, w, 3, 1, 1))
+            if generates:
+                add(f"{name}_norm_b", nn.BatchNorm2d(w))
+            add(f"{name}_conv_b", nn.Conv2d(w, w, 3, 1, 1))
+            if what != "same":
+                add(f"{name}_skip", nn.Conv2d(into, w, 1))
+        if generates:
+            add("image_norm", nn.BatchNorm2d(w))
+            add("image", nn.Conv2d(w, channels, 3, 1, 1))
+        else:
+            add("logit", nn.Linear(w, 1))
+
+    def block(self, name, what, x):
+        part = lambda p: getattr(self, f"{name}_{p}")
+        y = x if what == "first" else F.relu_(part("norm_a")(x)) if self.generates else F.relu(x)
+        if what == "up":
+            x, y = F.interpolate(x, scale_factor=2), F.interpolate(y, scale_factor=2)
+        y = part("conv_a")(y)
+        y = part("conv_b")(F.relu_(part("norm_b")(y) if self.generates else y))
+        if what == "up":
+            return part("skip")(x) + y
+        if what == "first":
+            return part("skip")(F.avg_pool2d(x, 2)) + F.avg_pool2d(y, 2)
+        return F.avg_pool2d(part("skip")(x), 2) + F.avg_pool2d(y, 2) if what == "down" else x + y
+
+    def forward(self, x):
+        if self.generates:
+            x = self.view(self.project(x))
+        for name, what in self.blocks:
+            x = self.block(name, what, x)
+        if self.generates:
+            return torch.tanh(self.image(F.relu_(self.image_norm(x))))
+        return self.logit(F.relu_(x).sum((2, 3)))
+
+
+def residual(a, size, channels, generates):
+    m = Residual(a, size, channels, generates)
+    m.apply(init)
+    return m
+
+
 def sequential(layers):
     from collections import OrderedDict
     m = nn.Sequential(OrderedDict(layers))
@@ -142,14 +204,17 @@ class Bench:
         self.d_steps = cfg["train"].get("d_steps", 1)
         if image:
             size, channels = self.data.shape[2], self.data.shape[1]
-            self.g, self.d = sequential(dcgan_g(g, size, channels)), sequential(dcgan_d(d, size, channels))
+            if g["name"] == "resnet":
+                self.g, self.d = residual(g, size, channels, True), residual(d, size, channels, False)
+            else:
+                self.g, self.d = sequential(dcgan_g(g, size, channels)), sequential(dcgan_d(d, size, channels))
         else:
             self.g, self.d = sequential(mlp(g, g["z"], 2)), sequential(mlp(d, 2, 1))
         regs = {r["name"]: r for r in cfg.get("regularizers", {}).values()}
         self.gp = regs.get("gradient_penalty")
         self.sn = "spectral_norm" in regs
         if self.sn:
-            for m in self.d:
+            for m in list(self.d.children()):
                 if isinstance(m, (nn.Conv2d, nn.Linear)):
                     spectral_norm(m)
         self.g, self.d = self.g.to(DEVICE), self.d.to(DEVICE)
@@ -157,7 +222,7 @@ class Bench:
         self.graph, self.captured = None, variant == "graphs"
         if self.channels_last:
             self.g, self.d = self.g.to(memory_format=torch.channels_last), self.d.to(memory_format=torch.channels_last)
-        adam = lambda net, o: torch.optim.Adam(net.parameters(), o["lr"], (o["beta1"], o["beta2"]), fused=True, capturable=self.captured)
+        adam = lambda net, o: torch.optim.Adam(net.parameters(), o["lr"], (float(o["beta1"]), float(o["beta2"])), fused=True, capturable=self.captured)
         self.opt_g, self.opt_d = adam(self.g, cfg["g"]["optim"]), adam(self.d, cfg["d"]["optim"])
         self.run_g, self.run_d, self.run_d_twice = self.g, self.d, self.d
         if variant == "compile":
@@ -266,7 +331,7 @@ def convert(b, role, name, a):
     if role == "g" and name.startswith("project/") and first is not None:  # rows are h w c here, c h w there
         c, h, w = first.shape
         return t.reshape(h, w, c, *t.shape[1:]).movedim(2, 0).reshape(t.shape)
-    if role == "d" and name == "logit/weight":
+    if role == "d" and name == "logit/weight" and not isinstance(b.d, Residual):
         last = [m for m in b.d if isinstance(m, nn.Conv2d)][-1].out_channels
         s = int((t.shape[1] / last) ** 0.5)
         return t.reshape(1, s, s, last).permute(0, 3, 1, 2).reshape(1, -1)

@@ -22,6 +22,11 @@ int conv_winograd_fits(const conv_shape *q);
 int64_t conv_winograd_scratch(const conv_shape *q, uint32_t threads);
 gantry_status conv_winograd_run(const conv_shape *q, const float *a, const float *b, float *out, float *room, uint32_t threads);
 
+/* conv_few.c: f32 to or from an image of one to four channels, where it fits. */
+int conv_few_fits(const conv_shape *q);
+int64_t conv_few_scratch(const conv_shape *q, uint32_t threads);
+void conv_few_run(const conv_shape *q, const float *a, const float *b, float *out, float *room, uint32_t threads);
+
 /* conv_dnnl.c: f32 by oneDNN. NULL where oneDNN has no fast implementation; `bytes` is the scratch it needs. */
 typedef struct conv_dnnl conv_dnnl;
 conv_dnnl *conv_dnnl_new(const cpu *self, const conv_shape *q, int64_t *bytes);

@@ -1,4 +1,4 @@
-/* dnnl_versions.h - the little in which the C interfaces of oneDNN 2 and 3 differ, for convolutions: 2 passes memory descriptors as structs and
+/* dnnl_versions.h - the little in which the C interfaces of oneDNN 2 and 3 differ, for convolutions and products: 2 passes memory descriptors as structs and
  * operation descriptors before primitive ones, 3 has handles and makes primitive descriptors directly. */
 #ifndef CPU_DNNL_VERSIONS_H
 #define CPU_DNNL_VERSIONS_H
@@ -23,6 +23,9 @@ static inline dnnl_status_t cpu_conv_pd(dnnl_primitive_desc_t *pd, const cpu_con
     default: return dnnl_convolution_forward_primitive_desc_create(pd, p->engine, p->kind, dnnl_convolution_direct, *x, *w, NULL, *y, g->stride, g->dilation, g->lo, g->hi, p->attr);
   }
 }
+static inline dnnl_status_t cpu_matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const_dnnl_primitive_attr_t attr, const cpu_md *a, const cpu_md *b, const cpu_md *c) {
+  return dnnl_matmul_primitive_desc_create(pd, engine, *a, *b, NULL, *c, attr);
+}
 #else
 typedef dnnl_memory_desc_t cpu_md;
 typedef const dnnl_memory_desc_t *cpu_md_ref;
@@ -38,6 +41,11 @@ static inline dnnl_status_t cpu_conv_pd(dnnl_primitive_desc_t *pd, const cpu_con
     default: st = dnnl_dilated_convolution_forward_desc_init(&d, p->kind, dnnl_convolution_direct, x, w, NULL, y, g->stride, g->dilation, g->lo, g->hi);
   }
   return st ? st : dnnl_primitive_desc_create(pd, &d, p->attr, p->engine, p->hint);
+}
+static inline dnnl_status_t cpu_matmul_pd(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const_dnnl_primitive_attr_t attr, const cpu_md *a, const cpu_md *b, const cpu_md *c) {
+  dnnl_matmul_desc_t d;
+  dnnl_status_t st = dnnl_matmul_desc_init(&d, a, b, NULL, c);
+  return st ? st : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
 }
 #endif
 #endif

@@ -67,6 +67,7 @@ static void loops(emit *e) { /* which loops there are, in which order */
   if (!e->block) return;
   e->width = o->dims[emit_run_axis(e)];
   e->rows = o->n_r ? ALIKE : (BLOCK_POINTS + e->width - 1) / e->width;
+  if (!o->n_r && e->rows > o->dims[emit_around(e)]) e->rows = o->dims[emit_around(e)]; /* what repeats is written anew inside each outer loop */
 }
 
 static uint32_t keep(struct cpu_source *s, cpu_text *t) { /* the function's number; UINT32_MAX without memory */

@@ -1,6 +1,7 @@
 /* lib_conv.c - CONV, CONV_DGRAD and CONV_WGRAD: 1 to 3 spatial axes, stride, one-sided padding, dilation, groups; f32 and f64.
  *
- * f32 goes to oneDNN where that is fast, else, as f64 always, to a matrix product over patches. The choice depends on shapes only.
+ * f32 goes to loops of our own where they are faster (conv_winograd.c, conv_few.c), to oneDNN where that is fast, else, as f64 always, to a matrix product
+ * over patches. The choice depends on shapes only.
  * GFLOP/s of one thread (EPYC with AVX-512, batch 64, 4x4 filters, stride 2) as oneDNN / matrix product:
  *                                               forward    to the image   to the filter
  *   28x28x1  -> 14x14x32 (D's first, G's last)  59 / 36       8 / 31        118 / 34
@@ -10,7 +11,7 @@
 
 #include "conv.h"
 
-typedef struct conv { conv_shape shape; conv_dnnl *dnnl; int winograd; } conv;
+typedef struct conv { conv_shape shape; conv_dnnl *dnnl; int winograd, few; } conv;
 
 static conv_shape shape_of(const gantry_lib *l) {
   int dgrad = l->op == GANTRY_OP_CONV_DGRAD, wgrad = l->op == GANTRY_OP_CONV_WGRAD;
@@ -34,6 +35,8 @@ static int wants_gemm(const conv_shape *q) { return q->groups == 1 && (q->op == 
 
 static int wants_winograd(const gantry_lib *l, const conv_shape *q) { return l->out.dtype == GANTRY_F32 && conv_winograd_fits(q); }
 
+static int wants_few(const gantry_lib *l, const conv_shape *q) { return l->out.dtype == GANTRY_F32 && conv_few_fits(q); }
+
 static int supports(const gantry_lib *l) {
   if (l->n_in != 2 || (l->out.dtype != GANTRY_F32 && l->out.dtype != GANTRY_F64) || l->out.rank < 3 || l->out.rank > 5) return 0;
   for (uint32_t k = 0; k < 2; k++)
@@ -48,6 +51,7 @@ static int64_t scratch(cpu *self, const gantry_lib *l) {
   conv_shape q = shape_of(l);
   int64_t bytes = 0;
   if (wants_winograd(l, &q)) return conv_winograd_scratch(&q, self->threads);
+  if (wants_few(l, &q)) return conv_few_scratch(&q, self->threads);
   conv_dnnl *d = l->out.dtype == GANTRY_F32 && !wants_gemm(&q) ? conv_dnnl_new(self, &q, &bytes) : NULL;
   if (!d) return conv_gemm_scratch(&q, cpu_size(l->out.dtype));
   conv_dnnl_free(d);
@@ -59,6 +63,10 @@ static gantry_status run(const cpu *self, const cpu_lib *l, char *workspace) {
   void *a = cpu_at(&l->in[0], workspace), *b = cpu_at(&l->in[1], workspace), *out = cpu_at(&l->out, workspace), *room = cpu_at(&l->scratch, workspace);
   if (v->winograd) return conv_winograd_run(&v->shape, a, b, out, room, self->threads);
   if (v->dnnl) return conv_dnnl_run(v->dnnl, a, b, out, room);
+  if (v->few) {
+    conv_few_run(&v->shape, a, b, out, room, self->threads);
+    return GANTRY_OK;
+  }
   if (l->lib.out.dtype == GANTRY_F32) conv_gemm_f32(&v->shape, a, b, out, room);
   else conv_gemm_f64(&v->shape, a, b, out, room);
   return GANTRY_OK;
@@ -79,9 +87,11 @@ static gantry_status make(const cpu_compile *c, cpu_lib *l) {
   l->free = discard;
   v->shape = shape_of(&l->lib);
   v->winograd = wants_winograd(&l->lib, &v->shape);
+  v->few = !v->winograd && wants_few(&l->lib, &v->shape);
   if (v->winograd) bytes = conv_winograd_scratch(&v->shape, c->self->threads);
+  else if (v->few) bytes = conv_few_scratch(&v->shape, c->self->threads);
   else if (l->lib.out.dtype == GANTRY_F32 && !wants_gemm(&v->shape)) v->dnnl = conv_dnnl_new(c->self, &v->shape, &bytes);
-  if (!v->dnnl && !v->winograd) bytes = conv_gemm_scratch(&v->shape, cpu_size(l->lib.out.dtype));
+  if (!v->dnnl && !v->winograd && !v->few) bytes = conv_gemm_scratch(&v->shape, cpu_size(l->lib.out.dtype));
   if (bytes && l->lib.scratch == GANTRY_NO_BUFFER) return cpu_fail(c, GANTRY_E_INVALID, "the convolution of %s came without the scratch it asked for", cpu_shapes(&l->lib, shapes));
   if (v->dnnl && conv_dnnl_ready(v->dnnl)) return cpu_fail(c, GANTRY_E_DEVICE, "oneDNN cannot prepare the convolution of %s", cpu_shapes(&l->lib, shapes));
   return GANTRY_OK;

@@ -111,6 +111,20 @@ static __attribute__((unused)) void test_steps__convolutions_with_fewer_products
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
 }
 
+/* To and from one to four channels, which have loops of their own: strides, uneven margins, columns nobody reads, several bands of rows, and more images than
+ * slices. The faces whose few channels stand on the other side, and the last two cases, are computed elsewhere. */
+static __attribute__((unused)) void test_steps__convolutions_of_few_channels(void) {
+  static const conv_case cases[] = {
+    {2, 9, 16, 3, 1, {9, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},  {2, 9, 3, 20, 1, {9, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 19, 33, 4, 1, {6, 5}, {2, 5}, {1, 1}, {0, 3}, {1, 1}, {1, 1}}, {2, 3, 4, 33, 1, {6, 8}, {2, 5}, {1, 1}, {0, 3}, {1, 1}, {1, 1}},
+    {2, 2, 1, 24, 1, {40, 38}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, {2, 2, 3, 64, 1, {20, 21}, {4, 3}, {3, 2}, {0, 2}, {1, 0}, {1, 1}},
+    {2, 2, 18, 1, 1, {34, 33}, {5, 5}, {1, 1}, {2, 2}, {2, 2}, {1, 1}}, {2, 2, 2, 16, 1, {5, 5}, {3, 3}, {1, 1}, {4, 0}, {0, 5}, {1, 1}},
+    {2, 2, 16, 2, 1, {5, 300}, {1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}}, {2, 2, 16, 2, 1, {5, 6}, {3, 3}, {1, 1}, {0, 2}, {6, 4}, {1, 1}},
+    {2, 2, 16, 3, 1, {9, 9}, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}},  {2, 2, 16, 3, 1, {9, 9}, {3, 3}, {1, 1}, {2, 2}, {2, 2}, {2, 2}},
+  };
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
+}
+
 /* So many output pixels that the patches come in several slices. */
 static __attribute__((unused)) void test_steps__convolutions_in_slices(void) {
   conv_case many = {2, 48, 1, 3, 1, {28, 28}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, wide = {2, 3, 640, 2, 1, {8, 8}, {2, 2}, {1, 1}, {1, 0}, {1, 0}, {1, 1}};

@@ -4,39 +4,7 @@
  * numbers and with NaN, infinities, -0 and denormals among them. */
 #include "check/random_graph.h"
 #include "ir/build.h"
-#include "opt/opt.h"
-#include "t.h"
-
-/* 1 if every root has the same value in both graphs, up to tol; NaN equals NaN, infinities are exact. */
-static int same_values(const ir_graph *a, const ir_graph *b, const check_values *leaves, double tol, char why[200]) {
-  ir_id *want[2];
-  double **v[2];
-  err e = {0};
-  uint32_t n = a->roots.n;
-  int ok = n == b->roots.n;
-  check_values values = *leaves;
-  for (int s = 0; s < 2; s++) {
-    const ir_graph *g = s ? b : a;
-    want[s] = mem_alloc(sizeof(ir_id) * n);
-    v[s] = mem_alloc(sizeof(double *) * n);
-    for (uint32_t k = 0; ok && k < n; k++) want[s][k] = g->roots.p[k].id;
-    if (ok && ir_eval(g, want[s], n, check_bind, &values, v[s], &e)) ok = 0;
-  }
-  snprintf(why, 200, "%.150s", e.msg);
-  for (uint32_t k = 0; ok && k < n; k++)
-    for (int64_t j = 0; ok && j < ir_count(a, want[0][k]); j++) {
-      double x = v[0][k][j], y = v[1][k][j];
-      ok = (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= tol * fmax(1, fabs(x));
-      if (ok && tol == 0) ok = signbit(x) == signbit(y) || isnan(x);
-      if (!ok) snprintf(why, 200, "root %u \"%s\"[%lld]: %.17g became %.17g", k, ir_name(a, a->roots.p[k].name), (long long)j, x, y);
-    }
-  for (int s = 0; s < 2; s++) {
-    for (uint32_t k = 0; k < n; k++) free(v[s][k]);
-    free(v[s]);
-    free(want[s]);
-  }
-  return ok;
-}
+#include "opt/left_over.h"
 
 static void compare_random(uint32_t families, int special, double tol, uint64_t first, uint64_t last) {
   opt_stats all = {0};
@@ -75,34 +43,6 @@ static void test_opt__specials_are_kept(void) { compare_random(CHECK_MAP | CHECK
 static void test_opt__specials_flow_through_sums(void) { compare_random(CHECK_MAP | CHECK_MOVE | CHECK_REDUCE | CHECK_MATMUL, 1, 1e-9, 501, 600); }
 
 /* ---- one rule at a time -------------------------------------------------------------------------------------------------------- */
-
-static uint32_t hits(const opt_stats *s, const char *rule) {
-  for (uint32_t k = 0; opt_rule_name(k); k++)
-    if (!strcmp(opt_rule_name(k), rule)) return s->hits[k];
-  T_CHECK(!"a rule of that name");
-  return 0;
-}
-
-/* Optimises g's one output y; checks the values, that the rule fired (or did not), and says what is left. */
-static uint32_t left_over(ir_graph *g, ir_id y, const char *rule, int fires) {
-  err e = {0};
-  opt_stats s = {0};
-  char why[200] = "";
-  T_CHECK(y != 0);
-  ir_output(g, "y", y);
-  ir_graph *h = opt_run(g, &s, &e);
-  T_CHECK(h != NULL);
-  if (!h) return 0;
-  t_check_msg((hits(&s, rule) > 0) == fires, __LINE__, __FILE__, rule);
-  for (int special = 0; special < 2; special++) {
-    check_values values = {7, special};
-    t_check_msg(same_values(g, h, &values, 1e-12, why), __LINE__, __FILE__, why);
-  }
-  uint32_t op = ir_at(h, h->roots.p[0].id)->op;
-  ir_free(h);
-  ir_free(g);
-  return op;
-}
 
 static ir_id in(ir_graph *g, const char *name, uint32_t rank, int64_t a, int64_t b, int64_t c) { return ir_leaf(g, GANTRY_OP_INPUT, name, GANTRY_F32, rank, (int64_t[]){a, b, c}); }
 static gantry_attr iv(uint32_t key, uint32_t n, const int64_t *v) { return (gantry_attr){.key = key, .n = n, .v.iv = v}; }
