@@ -2,7 +2,7 @@
 # Every file is found by wildcard: a new plugin, room file or test needs no change here.
 
 # The one list of Debian/Ubuntu packages; `make deps` installs what is missing and does nothing when all is there.
-APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev liblzma-dev libmd-dev \
+APT_PACKAGES := gcc libc6-dev pkg-config libjansson-dev libsqlite3-dev sqlite3 libpng-dev libjpeg-dev zlib1g-dev liblzma-dev libmd-dev nettle-dev \
   libcunit1-dev libdnnl-dev libopenblas-dev dataset-fashion-mnist
 
 CHECK_PACKAGES := valgrind python3-jsonschema abigail-tools
@@ -32,7 +32,7 @@ SANFLAGS := -DGANTRY_SANITIZED -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sa
 endif
 CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -fPIC -MMD -MP $(SANFLAGS)
 INC     := -Isdk/include -Iharness
-LIBS    := $(shell pkg-config --libs jansson sqlite3 libpng zlib 2>/dev/null) -lmd -lm -ldl -lpthread
+LIBS    := $(shell pkg-config --libs jansson sqlite3 libpng zlib 2>/dev/null) -lnettle -lm -ldl -lpthread
 
 # ---- the host ------------------------------------------------------------------------------------------------------------------
 HOST_SRC := $(wildcard harness/*/*.c)
@@ -140,17 +140,17 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 $(B)/tests/%: tests/unit/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg -lmd
 # Tests of the CUDA backend also call its parts: compiling for real GPUs and describing convolutions need none.
 CUDA_PARTS := $(filter-out %/backend.o,$(CUDA_SRC:%.c=$(B)/%.o))
 $(B)/tests/backends_cuda/%: tests/unit/backends_cuda/%.c tests/unit/t.h $(HOST_LIB) $(CUDA_PARTS)
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -Iplugins/backends/cuda -isystem $(CUDA_INC) -rdynamic $(BESIDE) -o $@ $< $(CUDA_PARTS) $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -Iplugins/backends/cuda -isystem $(CUDA_INC) -rdynamic $(BESIDE) -o $@ $< $(CUDA_PARTS) $(HOST_LIB) -lcunit $(LIBS) -ljpeg -lmd
 $(B)/bench/%: tests/bench/%.c tests/unit/t.h $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic $(BESIDE) -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg
+	$(Q)$(CC) $(CFLAGS) $(INC) -Itests/unit -rdynamic $(BESIDE) -o $@ $< $(HOST_LIB) -lcunit $(LIBS) -ljpeg -lmd
 .SECONDARY:
 
 # NVIDIA's driver and libraries as the tests have them: tests/cuda_double/double.h
@@ -168,6 +168,7 @@ $(FIXTURE_SO): $(B)/%.so: tests/%.c sdk/plugin.mk
 	$(call say,SO)
 	$(Q)$(CC) $(GANTRY_PLUGIN_CFLAGS) $(SANFLAGS) -MMD -MP -MT $@ -MF $(@:.so=.d) -Isdk/include -o $@ $< $(if $(SANFLAGS),,$(or $(FIXTURE_LDFLAGS),$(GANTRY_PLUGIN_LDFLAGS)))
 $(B)/fixtures/bad/bad_startup_files.so: FIXTURE_LDFLAGS := -lm -lc
+$(B)/fixtures/bad/bad_lazy_binding.so: FIXTURE_LDFLAGS := $(filter-out -Wl%,$(GANTRY_PLUGIN_LDFLAGS)) -Wl,-z,lazy,-z,relro,-z,noexecstack -lm
 $(B)/fixtures/bad/bad_library.so: FIXTURE_LDFLAGS := $(GANTRY_PLUGIN_LDFLAGS) -Wl,--no-as-needed -lz
 
 test-binaries: $(TEST_BIN) $(FIXTURE_SO) $(CUDA_DOUBLE)

@@ -43,7 +43,7 @@ gantry_status abi_builder_status(abi_builder *b, err *e) {
 
 abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, const char *place) {
   /* The scope is a stack in one text: a frame notes where its own part begins, NULL closes never reach below it. */
-  abi_frame f = {b->el, b->scope.n, b->place, b->doing, b->net, b->err.code || b->g->err.code};
+  abi_frame f = {b->el, b->scope.n, 0, b->place, b->doing, b->net, b->err.code || b->g->err.code};
   b->el = el;
   b->world->building = b;
   if (scope) {
@@ -54,6 +54,7 @@ abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, co
     }
   }
   if (place) b->place = place;
+  f.inside = b->scope.n;
   return f;
 }
 
@@ -62,6 +63,8 @@ void abi_doing(abi_builder *b, const char *what) { b->doing = what; }
 gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, const char *what) {
   if (b->g->err.code && !b->err.code) err_set(&b->err, b->g->err.code, "%s", b->g->err.msg);
   if (returned && !b->err.code) err_set(&b->err, returned, "failed with status %d and gave no reason", returned);
+  if (b->scope.n > f.inside) err_set(&b->err, GANTRY_E_INVALID, "the scope \"%s\" was opened and never closed: every gan_open() needs a gan_close()", b->scope.p + f.inside);
+  if (b->scope.n < f.inside) err_set(&b->err, GANTRY_E_INVALID, "more scopes were closed than opened: one gan_close() for each gan_open()");
   if (b->err.code && b->el && !f.failed) {
     if (b->el->path) err_wrap(&b->err, "%s (%s): %s", b->el->path, b->el->plugin->name, what);
     else err_wrap(&b->err, "%s: %s", b->el->plugin->name, what);
@@ -74,6 +77,33 @@ gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, con
   b->scope.n = f.scope;
   b->scope.p[f.scope] = 0;
   return b->err.code;
+}
+
+ir_id abi_given(abi_builder *b, const abi_element *el, const char *hook, gantry_t t, ir_id like) {
+  buf why = {0};
+  if (b->err.code || b->g->err.code) return 0;
+  if (!t.id) buf_puts(&why, "gave handle 0 back");
+  else if (t.id >= b->g->nodes.n) buf_puts(&why, "gave a handle of another build back: handles are valid during one callback only");
+  else if (like && (ir_at(b->g, t.id)->dtype != ir_at(b->g, like)->dtype || ir_at(b->g, t.id)->rank != ir_at(b->g, like)->rank ||
+                    memcmp(ir_dims(b->g, t.id), ir_dims(b->g, like), sizeof(int64_t) * ir_at(b->g, like)->rank))) {
+    buf_puts(&why, "gave ");
+    ir_print_shape(b->g, t.id, &why);
+    buf_puts(&why, " for ");
+    ir_print_shape(b->g, like, &why);
+  }
+  if (why.n && el->path) err_set(&b->err, GANTRY_E_INVALID, "%s (%s): %s: %s", el->path, el->plugin->name, hook, why.p);
+  else if (why.n) err_set(&b->err, GANTRY_E_INVALID, "%s: %s: %s", el->plugin->name, hook, why.p);
+  int fine = !why.n;
+  buf_free(&why);
+  return fine ? t.id : 0;
+}
+
+gantry_status abi_loss_constants(abi_builder *b, const abi_element *el, gantry_loss_constants *out) {
+  const gantry_loss *l = el->plugin->iface;
+  *out = (gantry_loss_constants){.struct_size = sizeof *out, .threshold = l->threshold, .chance_d = l->chance_d, .chance_g = l->chance_g};
+  if (!GANTRY_HAS(l, constants) || !l->constants) return GANTRY_OK;
+  abi_frame f = abi_enter(b, el, NULL, NULL);
+  return ABI_CALL(b, f, "constants", l->constants(&b->cx, out));
 }
 
 /* ---- bindings ---- */
@@ -92,7 +122,7 @@ ir_id abi_get(abi_builder *b, const char *name) {
 ir_id abi_state_here(abi_builder *b, const abi_state *s) {
   uint32_t name = ir_intern(b->g, s->name);
   abi_binding *x = find(b, name);
-  if (x) return x->id;
+  if (x) return abi_world_state(b->world, s->name) && abi_world_declare(b->world, s, &b->err) ? 0 : x->id;
   if (abi_world_declare(b->world, s, &b->err)) return 0;
   ir_id id = ir_leaf(b->g, GANTRY_OP_STATE, s->name, s->dtype, s->rank, s->dims);
   VEC_PUSH(b->now, ((abi_binding){name, id}));

@@ -48,6 +48,8 @@ struct abi_builder {
   uint32_t app;             /* current application, 0 = none */
   uint32_t net;             /* role that new states follow */
   uint32_t flags;           /* of the current application */
+  /* A struct of the host as plugins are to see it, longer or shorter than it is; NULL: as it is. The conformance check's. */
+  const void *(*lend)(abi_builder *b, const void *p, size_t now, size_t since);
   uint8_t sampling;         /* drawn inputs are for looking at, not for training: no noise on them */
   uint8_t truncate_clips;   /* values beyond `truncate` are moved to it; else they are drawn again */
   double truncate;          /* normal inputs stay within +- this; 0 = no limit */
@@ -61,7 +63,7 @@ void abi_builder_free(abi_builder *b);
 /* The first error of graph, callback or host, with everything known about its place. */
 gantry_status abi_builder_status(abi_builder *b, err *e);
 
-typedef struct abi_frame { const abi_element *el; size_t scope; const char *place, *doing; uint32_t net, failed; } abi_frame; /* failed: an error was there before */
+typedef struct abi_frame { const abi_element *el; size_t scope, inside; const char *place, *doing; uint32_t net, failed; } abi_frame; /* inside: end of the scope that the callback begins with; failed: an error was there before */
 /* scope NULL keeps the scope; else it is replaced by scope + "/" ("" = the root). */
 abi_frame abi_enter(abi_builder *b, const abi_element *el, const char *scope, const char *place);
 /* what: "loss d", "term": for the message. Returns nonzero if anything failed. */
@@ -69,6 +71,14 @@ gantry_status abi_leave(abi_builder *b, abi_frame f, gantry_status returned, con
 void abi_doing(abi_builder *b, const char *what);
 /* Runs a callback between abi_enter and abi_leave, so that a crash in it can be told by name. */
 #define ABI_CALL(b, f, what, call) (abi_doing((b), (what)), abi_leave((b), (f), (call), (what)))
+
+/* A loss's threshold and chance values with these parameters: its constants, or what its constants() makes of them. */
+gantry_status abi_loss_constants(abi_builder *b, const abi_element *loss, gantry_loss_constants *out);
+/* Whether a handle that a plugin handed over can be used. If not the error begins with `what`, and `name` in quotes unless NULL; handle 0 is no news where a call failed before. */
+int abi_usable(abi_builder *b, gantry_t t, const char *what, const char *name);
+/* What a hook gave back: t itself, or 0 with an error that names hook and plugin where it is handle 0, belongs to another build, or has not the shape and type of `like`
+ * (0: any). A handle that a failed call left at 0 is no news: the first error stands. */
+ir_id abi_given(abi_builder *b, const abi_element *el, const char *hook, gantry_t t, ir_id like);
 
 /* Bindings by full name. */
 ir_id abi_get(abi_builder *b, const char *name);                 /* 0 if not bound */

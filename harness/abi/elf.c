@@ -168,6 +168,37 @@ static gantry_status read_needed(elf_image *im, const dynamic *d, arena *a, err 
   return GANTRY_OK;
 }
 
+/* Names of the sections behind the read-only part, with the objects in them, as far as the file has names; for messages alone. */
+static const char *name_writable(const unsigned char *f, size_t n, uint64_t relro_end, arena *a) {
+  Elf64_Ehdr h;
+  Elf64_Shdr s, names, symbols, strings;
+  buf b = {0};
+  memcpy(&h, f, sizeof h);
+#define SECTION(k, out) ((k) < h.e_shnum && h.e_shoff <= n && ((uint64_t)(k) + 1) * sizeof(Elf64_Shdr) <= n - h.e_shoff ? (memcpy((out), f + h.e_shoff + (size_t)(k) * sizeof(Elf64_Shdr), sizeof(Elf64_Shdr)), 1) : 0)
+#define WITHIN(x) ((x).sh_type != SHT_NOBITS && (x).sh_offset <= n && (x).sh_size <= n - (x).sh_offset && (x).sh_size && !f[(x).sh_offset + (x).sh_size - 1])
+  if (h.e_shentsize != sizeof s || !SECTION(h.e_shstrndx, &names) || !WITHIN(names)) return "";
+  for (uint32_t k = 0; k < h.e_shnum && SECTION(k, &s); k++) {
+    int thread_local_data = (s.sh_flags & SHF_TLS) != 0;
+    if (!(s.sh_flags & SHF_WRITE) || !(s.sh_flags & SHF_ALLOC) || !s.sh_size || (s.sh_addr + s.sh_size <= relro_end && !thread_local_data) || s.sh_name >= names.sh_size) continue;
+    buf_printf(&b, "%s%s", b.n ? ", " : "", (const char *)f + names.sh_offset + s.sh_name);
+    uint32_t listed = 0;
+    for (uint32_t t = 0; t < h.e_shnum && SECTION(t, &symbols); t++) {
+      if (symbols.sh_type != SHT_SYMTAB || symbols.sh_offset > n || symbols.sh_size > n - symbols.sh_offset || !SECTION(symbols.sh_link, &strings) || !WITHIN(strings)) continue;
+      for (uint64_t j = 0; j < symbols.sh_size / sizeof(Elf64_Sym) && listed < 4; j++) {
+        Elf64_Sym x;
+        memcpy(&x, f + symbols.sh_offset + j * sizeof x, sizeof x);
+        unsigned type = ELF64_ST_TYPE(x.st_info);
+        if (x.st_shndx == k && (type == STT_OBJECT || type == STT_TLS) && x.st_size && x.st_name < strings.sh_size) buf_printf(&b, "%s%.60s", listed++ ? ", " : ": ", (const char *)f + strings.sh_offset + x.st_name);
+      }
+    }
+  }
+#undef SECTION
+#undef WITHIN
+  const char *out = arena_str(a, b.n ? b.p : "");
+  buf_free(&b);
+  return out;
+}
+
 /* Copies the loadable segments to their relative places; notes the dynamic section and what stays writable. */
 static gantry_status read_segments(elf_image *im, const unsigned char *f, size_t n, arena *a, uint64_t *dyn, uint64_t *dyn_bytes, err *e) {
   Elf64_Ehdr h;
@@ -196,6 +227,7 @@ static gantry_status read_segments(elf_image *im, const unsigned char *f, size_t
       im->mem = arena_alloc(a, span ? span : 1);
     }
   }
+  im->writable = name_writable(f, n, relro_end, a);
   im->writable_bytes = (write_end > relro_end ? write_end - relro_end : 0) + thread_local_bytes;
   return GANTRY_OK;
 }

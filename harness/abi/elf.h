@@ -11,6 +11,7 @@ typedef struct elf_image {
   const char *const *imports;   /* undefined dynamic symbols, NULL-terminated */
   const char *const *exports;   /* defined global dynamic symbols */
   const char *const *needed;    /* libraries that the loader would load with it, NULL-terminated */
+  const char *writable;         /* which sections that is, with the names of objects in them where the file has them: ".bss: counter, table"; "" = unknown */
   uint64_t writable_bytes;      /* writable after relocation: mutable globals, thread-local ones too */
   uint8_t has_constructors;     /* code that the loader would run: constructors, destructors, indirect functions */
   uint8_t executable_stack, text_relocations;

@@ -31,9 +31,12 @@ static const void *ext(gantry_ctx *cx, const char *id) {
   return NULL;
 }
 
-static int valid(abi_builder *b, gantry_t t) {
-  if (t.id < b->g->nodes.n) return 1;
-  err_set(&b->err, GANTRY_E_INVALID, "a tensor handle of another build was used: handles are valid during one callback only");
+int abi_usable(abi_builder *b, gantry_t t, const char *what, const char *name) {
+  if (b->err.code || b->g->err.code) return 0;
+  if (t.id && t.id < b->g->nodes.n) return 1;
+  const char *quote = name ? "\"" : "";
+  if (t.id) err_set(&b->err, GANTRY_E_INVALID, "%s%s%s%s: a tensor handle of another build was used: handles are valid during one callback only", what, quote, name ? name : "", quote);
+  else err_set(&b->err, GANTRY_E_INVALID, "%s%s%s%s is handle 0, though no call before it failed: a variable that was never set, or a tensor that the host does not give here", what, quote, name ? name : "", quote);
   return 0;
 }
 
@@ -79,7 +82,7 @@ static gantry_t op(gantry_ctx *cx, uint32_t opcode, const gantry_t *in, uint32_t
     return abi_t(0);
   }
   for (uint32_t k = 0; k < n_in; k++) {
-    if (!valid(b, in[k]) || !in[k].id) return abi_t(0);
+    if (!abi_usable(b, in[k], arena_fmt(b->mem, "%s: its input %u of %u", info->name, k + 1, n_in), NULL)) return abi_t(0);
     ids[k] = in[k].id;
   }
   if (info->cls == IR_MAP) return abi_t(ir_map(b->g, opcode, ids, n_in, at, n_at));
@@ -93,7 +96,7 @@ static int32_t op_known(gantry_ctx *cx, uint32_t opcode) {
 
 static uint32_t shape(gantry_ctx *cx, gantry_t t, int64_t dims[GANTRY_MAX_RANK]) {
   abi_builder *b = abi_of(cx);
-  if (!t.id || !valid(b, t)) return 0;
+  if (!t.id || !abi_usable(b, t, "shape", NULL)) return 0;
   const ir_node *n = ir_at(b->g, t.id);
   for (uint32_t k = 0; k < n->rank; k++) dims[k] = ir_dims(b->g, t.id)[k];
   return n->rank;
@@ -101,18 +104,18 @@ static uint32_t shape(gantry_ctx *cx, gantry_t t, int64_t dims[GANTRY_MAX_RANK])
 
 static uint32_t dtype(gantry_ctx *cx, gantry_t t) {
   abi_builder *b = abi_of(cx);
-  return t.id && valid(b, t) ? ir_at(b->g, t.id)->dtype : 0;
+  return t.id && abi_usable(b, t, "dtype", NULL) ? ir_at(b->g, t.id)->dtype : 0;
 }
 
 static gantry_status grad(gantry_ctx *cx, gantry_t y, gantry_t seed, const gantry_t *xs, uint32_t n, gantry_t *dxs) {
   abi_builder *b = abi_of(cx);
   ir_id *in = ARENA_ARRAY(b->mem, ir_id, n), *out = ARENA_ARRAY(b->mem, ir_id, n);
+  for (uint32_t k = 0; k < n; k++) dxs[k].id = 0;
   for (uint32_t k = 0; k < n; k++) {
-    dxs[k].id = 0;
-    if (!valid(b, xs[k])) return b->err.code;
+    if (!abi_usable(b, xs[k], "grad: what is differentiated by", NULL)) return b->err.code;
     in[k] = xs[k].id;
   }
-  if (!valid(b, y) || !valid(b, seed) || b->err.code) return b->err.code;
+  if (!abi_usable(b, y, "grad: what is differentiated", NULL) || (seed.id && !abi_usable(b, seed, "grad: the seed", NULL))) return b->err.code;
   gantry_status st = ad_grad(b->g, y.id, seed.id, in, n, out);
   for (uint32_t k = 0; k < n && !st; k++) dxs[k].id = out[k];
   return st;
@@ -144,8 +147,12 @@ static const char *state_name(abi_builder *b, const char *full, uint32_t role) {
 }
 
 static int describe_state(abi_builder *b, const gantry_state_desc *d, abi_state *s) {
-  if (d->struct_size < SINCE_0_1(gantry_state_desc, reserved0) || !d->name || !*d->name || d->rank > GANTRY_MAX_RANK || (d->rank && !d->dims)) {
-    err_set(&b->err, GANTRY_E_INVALID, "a state needs a name, at most %d dimensions and a full gantry_state_desc", GANTRY_MAX_RANK);
+  if (d->struct_size < SINCE_0_1(gantry_state_desc, reserved0)) {
+    err_set(&b->err, GANTRY_E_INVALID, "a gantry_state_desc's struct_size is %u: fill the struct with zeros and set struct_size = sizeof of it", d->struct_size);
+    return 0;
+  }
+  if (!d->name || !*d->name || d->rank > GANTRY_MAX_RANK || (d->rank && !d->dims)) {
+    err_set(&b->err, GANTRY_E_INVALID, "a state needs a name, at most %d dimensions, and dims for them", GANTRY_MAX_RANK);
     return 0;
   }
   *s = (abi_state){.name = state_name(b, full_name(b, d->name), d->role), .role = d->role, .dtype = d->dtype ? d->dtype : GANTRY_F32, .rank = d->rank, .init = d->init,
@@ -162,7 +169,7 @@ static gantry_t state(gantry_ctx *cx, const gantry_state_desc *d) {
 
 static gantry_status set(gantry_ctx *cx, const char *name, gantry_t v) {
   abi_builder *b = abi_of(cx);
-  if (b->err.code || !valid(b, v) || !v.id) return b->err.code;
+  if (!abi_usable(b, v, "the new value of the state ", name)) return b->err.code;
   const char *full = full_name(b, name);
   if (b->flags & GANTRY_EMA) return GANTRY_OK; /* averaged copies are not trained */
   abi_bind(b, full, v.id);
@@ -193,10 +200,10 @@ static ir_id transform(abi_builder *b, const abi_state *s, ir_id w) {
     }
     view.last = abi_t(last);
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s/%s", r->el.id, plain), NULL);
+    const gantry_weight *lent = b->lend ? b->lend(b, &view, sizeof view, SINCE_0_1(gantry_weight, reserved0)) : &view;
     b->net = net;
     gantry_t t = abi_t(w);
-    if (ABI_CALL(b, f, "weight", iface->weight(&b->cx, &view, &t))) return 0;
-    w = t.id;
+    if (ABI_CALL(b, f, "weight", iface->weight(&b->cx, lent, &t)) || !(w = abi_given(b, &r->el, "weight", t, in))) return 0;
     VEC_PUSH(b->transformed, ((abi_transformed){name, eval, k, in, w}));
   }
   return w;
@@ -227,7 +234,7 @@ static const abi_value *value(gantry_ctx *cx, uint32_t index, const gantry_param
   abi_builder *b = abi_of(cx);
   *p = NULL;
   if (!b->el || index >= b->el->plugin->param_count) {
-    err_set(&b->err, GANTRY_E_INVALID, "parameter %u does not exist: the plugin has %u", index, b->el ? b->el->plugin->param_count : 0);
+    err_set(&b->err, GANTRY_E_INVALID, "parameter index %u lies beyond the plugin's table of %u: is param_count right?", index, b->el ? b->el->plugin->param_count : 0);
     return &none;
   }
   *p = abi_param_at(b->el->plugin, index);

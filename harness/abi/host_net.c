@@ -2,6 +2,7 @@
 #include <gantry/nn/random.h>
 
 #include "abi/build.h"
+#include "abi/since.h"
 #include "ir/build.h"
 
 static const gantry_net *net_desc(const abi_net *n) {
@@ -29,6 +30,46 @@ static int takes(const abi_net *net, const char *input) {
   for (const char *const *x = net_desc(net)->inputs; x && *x; x++)
     if (!strncmp(*x, input, len) && ((*x)[len] == ':' || !(*x)[len])) return 1;
   return 0;
+}
+
+static int in_list(const char *const *list, const char *s) {
+  for (; list && *list; list++)
+    if (!strcmp(*list, s)) return 1;
+  return 0;
+}
+
+static void list_inputs(const abi_net *net, buf *b) {
+  const char *sep = "";
+  for (const char *const *x = net_desc(net)->inputs; x && *x; x++, sep = ", ") buf_printf(b, "%s%.*s", sep, (int)strcspn(*x, ":"), *x);
+  sep = "; taps that can be fed: ";
+  for (const char *const *x = net_desc(net)->taps; x && *x; x++, sep = ", ") buf_printf(b, "%s%s", sep, *x);
+}
+
+/* What a network is fed: every name is an input or a tap of it, every handle is there, and so is every input but labels, unless a tap behind them is fed. */
+static int feeds(abi_builder *b, const abi_net *net, const gantry_named *in, uint32_t n) {
+  int tap_fed = 0;
+  for (uint32_t k = 0; k < n; k++) {
+    int tap = in[k].name && in_list(net_desc(net)->taps, in[k].name);
+    tap_fed |= tap;
+    if (in[k].name && (tap || takes(net, in[k].name))) {
+      if (!abi_usable(b, in[k].t, arena_fmt(b->mem, "apply: what %s is fed as ", net->scope), in[k].name)) return 0;
+      continue;
+    }
+    buf there = {0};
+    list_inputs(net, &there);
+    err_set(&b->err, GANTRY_E_INVALID, "apply: %s (%s) has no input \"%s\"; it has %s", net->scope, net->arch.plugin->name, in[k].name ? in[k].name : "", there.n ? there.p : "none");
+    buf_free(&there);
+    return 0;
+  }
+  for (const char *const *x = net_desc(net)->inputs; x && *x && !tap_fed; x++) {
+    size_t len = strcspn(*x, ":");
+    int fed = !strcmp(*x + len, ":label") || !strcmp(*x + len, ":sequence");
+    for (uint32_t k = 0; k < n; k++) fed |= !strncmp(in[k].name, *x, len) && !in[k].name[len];
+    if (fed) continue;
+    err_set(&b->err, GANTRY_E_INVALID, "apply: %s (%s) is not fed its input \"%.*s\"", net->scope, net->arch.plugin->name, (int)len, *x);
+    return 0;
+  }
+  return 1;
 }
 
 ir_id abi_pack(abi_builder *b, ir_id x, int64_t m) {
@@ -86,6 +127,7 @@ gantry_call abi_apply(abi_builder *b, uint32_t role, const gantry_named *given, 
     err_set(&b->err, GANTRY_E_INVALID, "averaged weights of %s are asked for, but the experiment keeps none: set %s.ema", role_name(role), net->scope);
     return none;
   }
+  if (!feeds(b, net, given, n_given)) return none;
   uint32_t nth = 0, id = b->apps.n, mark = abi_mark(b);
   for (uint32_t k = 1; k < b->apps.n; k++) nth += b->apps.p[k].net == net && !b->apps.p[k].is_part;
   gantry_named *in = ARENA_ARRAY(b->mem, gantry_named, n_given + 1);
@@ -103,8 +145,9 @@ gantry_call abi_apply(abi_builder *b, uint32_t role, const gantry_named *given, 
   b->app = id;
   b->flags = flags;
   b->net = role;
+  const gantry_build *lent = b->lend ? b->lend(b, &build, sizeof build, SINCE_0_1(gantry_build, reserved0)) : &build;
   abi_doing(b, "build");
-  gantry_status st = ((const gantry_arch *)net->arch.plugin->iface)->build(&b->cx, &build, in, n_in);
+  gantry_status st = ((const gantry_arch *)net->arch.plugin->iface)->build(&b->cx, lent, in, n_in);
   b->app = outer_app;
   b->flags = outer_flags;
   st = abi_leave(b, f, st, arena_fmt(b->mem, "build %s", net->scope));
@@ -115,21 +158,16 @@ gantry_call abi_apply(abi_builder *b, uint32_t role, const gantry_named *given, 
 }
 
 static gantry_call apply(gantry_ctx *cx, uint32_t role, const gantry_named *in, uint32_t n, uint32_t flags) {
-  abi_builder *b = abi_of(cx);
-  for (uint32_t k = 0; k < n; k++)
-    if (!in[k].t.id) return (gantry_call){0};
-  return abi_apply(b, role, in, n, flags);
-}
-
-static int in_list(const char *const *list, const char *s) {
-  for (; list && *list; list++)
-    if (!strcmp(*list, s)) return 1;
-  return 0;
+  return abi_apply(abi_of(cx), role, in, n, flags);
 }
 
 static gantry_t tap(gantry_ctx *cx, const char *name, gantry_t t) {
   abi_builder *b = abi_of(cx);
-  if (!b->app || b->err.code) return abi_t(0);
+  if (b->err.code || b->g->err.code) return abi_t(0);
+  if (!b->app) {
+    err_set(&b->err, GANTRY_E_INVALID, "tap(\"%s\"): only while a network is built", name);
+    return abi_t(0);
+  }
   abi_app *a = &b->apps.p[b->app];
   if (!in_list(net_desc(a->net)->taps, name)) {
     err_set(&b->err, GANTRY_E_INVALID, "tap \"%s\" is not in the taps that the plugin declares", name);
@@ -137,6 +175,7 @@ static gantry_t tap(gantry_ctx *cx, const char *name, gantry_t t) {
   }
   for (uint32_t k = 0; k < a->n_fed; k++)
     if (!strcmp(a->fed[k].name, name)) t = a->fed[k].t;
+  if (!abi_usable(b, t, "the tap ", name)) return abi_t(0);
   VEC_PUSH(a->taps, ((abi_tap){arena_str(b->mem, name), t.id}));
   return t;
 }
@@ -212,11 +251,15 @@ ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n
   uint32_t rank = 0;
   const char *how = NULL;
   gantry_t z = {0};
+  const char *from = b->scope.p + b->scope.n, *place = *b->place ? b->place : "main"; /* who asks: an application, a hook by its scope, else the program itself */
+  while (from > b->scope.p && from[-1]) from--;
+  if (!*b->place && *from) place = arena_strn(b->mem, from, strlen(from) - 1);
   abi_frame f = abi_enter(b, &net->arch, arena_fmt(b->mem, "draw/%s", net->scope), NULL);
   abi_doing(b, "input");
   gantry_status st = random_input(b, net, input, all, &rank, &how);
   if (!st) {
     buf_printf(&b->scope, "%s/", input);
+    f.inside = b->scope.n;
     if (!strcmp(how, "uniform")) {
       z = gan_uniform(&b->cx, rank, all);
       z = gan_add_k(&b->cx, gan_mul_k(&b->cx, z, 2), -1);
@@ -226,7 +269,7 @@ ir_id abi_draw_input(abi_builder *b, uint32_t role, const char *input, int64_t n
       z = gan_normal(&b->cx, rank, all);
     if (b->truncate > 0 && b->truncate_clips) z = gan_max(&b->cx, gan_const(&b->cx, -b->truncate), gan_min(&b->cx, gan_const(&b->cx, b->truncate), z));
     if (net->latent_noise > 0 && !b->sampling) z = gan_add(&b->cx, z, gan_mul_k(&b->cx, gan_normal(&b->cx, rank, all), net->latent_noise));
-    VEC_PUSH(b->draws, ((abi_draw){arena_fmt(b->mem, "%s/%s/%s", *b->place ? b->place : "main", net->scope, input), z.id}));
+    VEC_PUSH(b->draws, ((abi_draw){arena_fmt(b->mem, "%s/%s/%s", place, net->scope, input), z.id}));
   }
   abi_leave(b, f, st, arena_fmt(b->mem, "input %s", input));
   return z.id;
@@ -331,12 +374,12 @@ static gantry_t features(gantry_ctx *cx, gantry_t images, const char *name) {
     err_set(&b->err, GANTRY_E_INVALID, "features are asked for outside a metric that names a feature network");
     return abi_t(0);
   }
-  return abi_t(b->features(b, images.id, name));
+  return abi_t(abi_usable(b, images, "features: what they are asked of", NULL) ? b->features(b, images.id, name) : 0);
 }
 
 static gantry_status keep(gantry_ctx *cx, const char *name, gantry_t v, uint32_t how) {
   abi_builder *b = abi_of(cx);
-  if (b->err.code || !v.id) return b->err.code;
+  if (!abi_usable(b, v, "keep: the value ", name)) return b->err.code;
   if (how < GANTRY_KEEP_SUM || how > GANTRY_KEEP_MAX) return err_set(&b->err, GANTRY_E_INVALID, "keep(\"%s\"): unknown kind %u", name, how);
   for (uint32_t k = 0; k < b->keeps.n; k++)
     if (!strcmp(b->keeps.p[k].name, name)) return err_set(&b->err, GANTRY_E_INVALID, "keep(\"%s\") twice in one pass", name);

@@ -188,6 +188,7 @@ abi_plugin *abi_need(abi_registry *r, uint32_t kind, const char *name, err *e) {
   if (near) buf_printf(&text, " (did you mean \"%s\"?)", near);
   buf_puts(&text, known.n ? "; there are" : "; there is none at all: is GANTRY_PLUGIN_PATH right?");
   for (uint32_t k = 0; k < known.n; k++) buf_printf(&text, "%s %s", k ? "," : "", known.p[k]);
+  buf_puts(&text, " (one of your own: --plugin FILE, or its folder in GANTRY_PLUGIN_PATH)");
   err_set(e, GANTRY_E_CONFIG, "%s", text.p);
   buf_free(&text);
   free(known.p);

@@ -1,5 +1,6 @@
 /* update.c - one symbolic optimizer update of a network's bindings: gradients, gradient hooks, optimizer, after-update rules. */
 #include "abi/build.h"
+#include "abi/since.h"
 #include "ad/ad.h"
 #include "ir/build.h"
 
@@ -9,7 +10,11 @@ static gantry_status gradient_hooks(abi_builder *b, uint32_t role, const gantry_
     const gantry_regularizer *iface = r->el.plugin->iface;
     if (!iface->gradient || !(r->of >> role & 1)) continue;
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s", r->el.id), NULL);
+    ir_id *before = ARENA_ARRAY(b->mem, ir_id, n);
+    for (uint32_t j = 0; j < n; j++) before[j] = grads[j].id;
     TRY(ABI_CALL(b, f, "gradient", iface->gradient(&b->cx, st, grads, n)));
+    for (uint32_t j = 0; j < n; j++)
+      if (!abi_given(b, &r->el, "gradient", grads[j], before[j])) return b->err.code;
   }
   return GANTRY_OK;
 }
@@ -20,8 +25,11 @@ static gantry_status after_hooks(abi_builder *b, uint32_t role, const gantry_ste
     const abi_regularizer *r = &b->world->regs[k];
     const gantry_regularizer *iface = r->el.plugin->iface;
     if (!iface->after || !(r->of >> role & 1)) continue;
+    ir_id before = w->id;
     abi_frame f = abi_enter(b, &r->el, arena_fmt(b->mem, "regularizers/%s/%s", r->el.id, s->name), NULL);
-    TRY(ABI_CALL(b, f, "after", iface->after(&b->cx, st, &view, w)));
+    const gantry_weight *lent = b->lend ? b->lend(b, &view, sizeof view, SINCE_0_1(gantry_weight, reserved0)) : &view;
+    TRY(ABI_CALL(b, f, "after", iface->after(&b->cx, st, lent, w)));
+    if (!abi_given(b, &r->el, "after", *w, before)) return b->err.code;
   }
   return GANTRY_OK;
 }
@@ -64,12 +72,10 @@ gantry_status abi_descend(abi_builder *b, uint32_t role, ir_id *given, const gan
     given[k] = grads[k].id;
     abi_frame f = abi_enter(b, &net->optim, arena_fmt(b->mem, "optim/%s", names[k]), NULL);
     TRY(ABI_CALL(b, f, "update", optim->update(&b->cx, &in, &fresh[k])));
+    if (!abi_given(b, &net->optim, arena_fmt(b->mem, "update of %s", names[k]), fresh[k], w[k])) return b->err.code;
     if (st) TRY(after_hooks(b, role, st, &copies[k], &fresh[k]));
   }
-  for (uint32_t k = 0; k < n; k++) {
-    if (!fresh[k].id) return err_set(&b->err, GANTRY_E_INVALID, "%s: the optimizer gave no new value for %s", net->optim.plugin->name, names[k]);
-    abi_bind(b, names[k], fresh[k].id);
-  }
+  for (uint32_t k = 0; k < n; k++) abi_bind(b, names[k], fresh[k].id);
   abi_bind(b, arena_fmt(b->mem, "counter/%s.updates", net->scope), count);
   return b->err.code;
 }

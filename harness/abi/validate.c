@@ -55,14 +55,43 @@ int validate_list(const elf_image *im, const char *const *list) {
   return 0;
 }
 
+/* What stands in for a function that many reach for. */
+static const char *instead_of(const char *s) {
+  static const struct { const char *has, *use; } rows[] = {
+    {"rand", "gan_uniform and gan_normal draw in the step itself"}, {"print", "speak through host->log and host->fail"}, {"put", "speak through host->log and host->fail"}, {"fwrite", "speak through host->log and host->fail"},
+    {"alloc", "nothing has to be kept between calls: arrays on the stack, states for what lasts"}, {"free", "nothing has to be kept between calls: arrays on the stack, states for what lasts"},
+    {"exit", "refuse with host->fail"}, {"abort", "refuse with host->fail"}, {"assert", "refuse with host->fail"}};
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+    if (strstr(s, rows[k].has)) return rows[k].use;
+  return NULL;
+}
+
 static gantry_status check_imports(const elf_image *im, const char *kind, err *e) {
+  buf names = {0}, use = {0};
   for (const char *const *s = im->imports; *s; s++) {
     if (in_list(allowed, *s) || is_maths(*s)) continue;
-    if (!strcmp(*s, "__cxa_finalize") || !strncmp(*s, "_ITM_", 5) || !strcmp(*s, "__gmon_start__"))
+    if (!strcmp(*s, "__cxa_finalize") || !strncmp(*s, "_ITM_", 5) || !strcmp(*s, "__gmon_start__")) {
+      buf_free(&names);
+      buf_free(&use);
       return err_set(e, GANTRY_E_CONFIG, "contains start-up files: add -nostartfiles, or use plugin.mk");
-    return err_set(e, GANTRY_E_CONFIG, "imports \"%s\": a plugin of kind %s only builds graphs and may import memory and string functions, snprintf and libm", *s, kind);
+    }
+    if (names.n < 200) buf_printf(&names, "%s\"%.60s\"", names.n ? ", " : "", *s);
+    const char *instead = instead_of(*s);
+    if (instead && !(use.n && strstr(use.p, instead))) buf_printf(&use, "%s%s", use.n ? "; " : "", instead);
   }
-  return GANTRY_OK;
+  if (names.n)
+    err_set(e, GANTRY_E_CONFIG, "imports %s: a plugin of kind %s only builds graphs and may import memory and string functions, snprintf and libm%s%s%s", names.p, kind, use.n ? " (" : "", use.n ? use.p : "", use.n ? ")" : "");
+  buf_free(&names);
+  buf_free(&use);
+  return e->code;
+}
+
+/* Tables of the linker are writable where calls are bound lazily: no fault of the source. */
+static gantry_status check_writable(const elf_image *im, err *e) {
+  const char *what = im->writable;
+  if (!im->writable_bytes) return GANTRY_OK;
+  if (!strncmp(what, ".got", 4) && !strchr(what, ',')) return err_set(e, GANTRY_E_CONFIG, "its table of imports (%s, %llu bytes) stays writable: link with -Wl,-z,now, or use plugin.mk", what, (unsigned long long)im->writable_bytes);
+  return err_set(e, GANTRY_E_CONFIG, "has %llu bytes of writable global data%s%s%s: keep what must last in a state", (unsigned long long)im->writable_bytes, *what ? " (" : "", what, *what ? ")" : "");
 }
 
 /* A library that comes along runs its own constructors, whatever the plugin itself imports. */
@@ -89,7 +118,7 @@ gantry_status validate_elf(const elf_image *im, int rule, err *e) {
     case VALIDATE_CODE_AT_LOAD:
       return im->has_constructors ? err_set(e, GANTRY_E_CONFIG, "has constructors: a plugin of kind %s runs no code when it is loaded or unloaded", kind) : GANTRY_OK;
     case VALIDATE_WRITABLE:
-      return im->writable_bytes ? err_set(e, GANTRY_E_CONFIG, "has %llu bytes of writable global data: keep what must last in a state", (unsigned long long)im->writable_bytes) : GANTRY_OK;
+      return check_writable(im, e);
     default:
       if (im->text_relocations) return err_set(e, GANTRY_E_CONFIG, "has text relocations: compile with -fPIC, or use plugin.mk");
       return im->executable_stack ? err_set(e, GANTRY_E_CONFIG, "asks for an executable stack: link with -Wl,-z,noexecstack") : GANTRY_OK;

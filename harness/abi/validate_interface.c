@@ -57,6 +57,8 @@ static gantry_status check_arch(const elf_image *im, const gantry_arch *a, err *
 }
 
 static gantry_status check_metric(const elf_image *im, const gantry_metric *m, err *e) {
+  if (m->n_values > VALIDATE_COUNT_MAX || m->n_passes > VALIDATE_COUNT_MAX)
+    return err_set(e, GANTRY_E_CONFIG, "has %u values and %u passes: a metric has at most %d of each", m->n_values, m->n_passes, VALIDATE_COUNT_MAX);
   if (!good_rows(im, m->values, m->n_values, m->value_stride, SINCE_0_1(gantry_value, better)) || !good_rows(im, m->passes, m->n_passes, m->pass_stride, SINCE_0_1(gantry_pass, rows)))
     return err_set(e, GANTRY_E_CONFIG, "its values or passes lie outside the file or are empty");
   for (uint32_t k = 0; k < m->n_values; k++) {
@@ -81,7 +83,9 @@ static gantry_status check_regularizer(const elf_image *im, const gantry_regular
 
 gantry_status validate_interface(const elf_image *im, err *e) {
   const uint32_t *iface = im->desc->iface, kind = im->desc->kind;
-  if (!elf_inside(im, iface, 16) || (uintptr_t)iface % 8 || *iface < 16 || !elf_inside(im, iface, *iface)) return err_set(e, GANTRY_E_CONFIG, "has no interface table");
+  if (!elf_inside(im, iface, 16) || (uintptr_t)iface % 8) return err_set(e, GANTRY_E_CONFIG, "has no interface table: set .iface to the address of the table of its kind");
+  if (!*iface) return err_set(e, GANTRY_E_CONFIG, "its interface table's struct_size is 0: begin the table with .struct_size = sizeof of it, as in {.struct_size = sizeof iface, ...}");
+  if (*iface < 16 || !elf_inside(im, iface, *iface)) return err_set(e, GANTRY_E_CONFIG, "its interface table's struct_size is %u, which reaches out of the file: set it to sizeof of the table", *iface);
   if (*iface < tables[kind].least)
     return err_set(e, GANTRY_E_CONFIG, "its interface table has %u bytes, that of kind %s in ABI %d.1 has %zu: set struct_size to sizeof of the table", *iface, abi_kind_name(kind), GANTRY_ABI_MAJOR, tables[kind].least);
   for (const slot *s = tables[kind].required; s->name; s++)

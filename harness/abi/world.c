@@ -30,12 +30,27 @@ const abi_state *abi_world_state(const abi_world *w, const char *name) {
   return NULL;
 }
 
+static void describe(const abi_state *s, int beginning, buf *b) {
+  static const char *const roles[] = {"?", "weight", "buffer", "counter"}, *const inits[] = {"constant", "normal", "uniform", "xavier", "he", "orthogonal", "unit"};
+  buf_printf(b, "%s %s[", s->role <= GANTRY_ROLE_COUNTER ? roles[s->role] : "?", ir_dtype_name(s->dtype));
+  for (uint32_t k = 0; k < s->rank; k++) buf_printf(b, "%s%lld", k ? "," : "", (long long)s->dims[k]);
+  buf_puts(b, "]");
+  if (beginning) buf_printf(b, " that begins as %s %.9g", s->init <= GANTRY_INIT_UNIT ? inits[s->init] : "?", s->init_scale);
+}
+
 gantry_status abi_world_declare(abi_world *w, const abi_state *s, err *e) {
   const abi_state *old = abi_world_state(w, s->name);
   if (old) {
-    if (old->role != s->role || old->dtype != s->dtype || old->rank != s->rank || memcmp(old->dims, s->dims, sizeof(int64_t) * s->rank))
-      return err_set(e, GANTRY_E_SHAPE, "state \"%s\" is declared twice with different role, type or shape: give one of them another name or scope", s->name);
-    return GANTRY_OK;
+    int shape = old->role != s->role || old->dtype != s->dtype || old->rank != s->rank || memcmp(old->dims, s->dims, sizeof(int64_t) * s->rank);
+    int beginning = old->init != s->init || memcmp(&old->init_scale, &s->init_scale, sizeof s->init_scale);
+    if (!shape && !beginning) return GANTRY_OK;
+    buf b = {0};
+    describe(old, !shape, &b);
+    buf_puts(&b, " and asked for as ");
+    describe(s, !shape, &b);
+    err_set(e, GANTRY_E_SHAPE, "\"%s\" was declared as %s: two things of one name? Give one of them another name, or a scope of its own (gan_open with an index)", s->name, b.p);
+    buf_free(&b);
+    return e->code;
   }
   abi_state copy = *s;
   copy.name = arena_str(w->mem, s->name);

@@ -86,7 +86,7 @@ abi_world *abi_world_new(void);
 void abi_world_free(abi_world *w);
 abi_net *abi_world_net(const abi_world *w, uint32_t role);
 const abi_state *abi_world_state(const abi_world *w, const char *name);
-/* Declares or finds; another shape, type or role under a known name is an error. */
+/* Declares or finds; another shape, type, role or first value under a known name is an error. */
 gantry_status abi_world_declare(abi_world *w, const abi_state *s, err *e);
 /* Declares the input (u32 [2]) that holds the seed of a kind of draws; its name. */
 const char *abi_world_seed(abi_world *w, uint32_t what);

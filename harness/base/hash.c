@@ -1,12 +1,11 @@
 /* hash.c - see hash.h. */
 #include "base/hash.h"
 
-#include <sha2.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/sha_blocks.h"
 
 /* The finalizer of SplitMix64 (Steele, Lea & Flood 2014). */
 static uint64_t scramble(uint64_t x) {
@@ -35,31 +34,20 @@ uint64_t hash_bytes(const void *p, size_t n, uint64_t seed) {
 uint64_t hash_str(const char *s, uint64_t seed) { return hash_bytes(s, strlen(s), seed); }
 
 struct sha {
-  SHA2_CTX ctx;
+  struct sha256_ctx ctx;
 };
 
 sha *sha_new(void) {
   sha *s = mem_alloc(sizeof *s);
-  SHA256Init(&s->ctx);
+  sha256_init(&s->ctx);
   return s;
 }
 
-/* libmd fills its block first; then whole blocks go the fast way, if there is one, and the rest to libmd again. */
-void sha_put(sha *s, const void *p, size_t n) {
-  const unsigned char *at = p;
-  size_t begun = (size_t)(s->ctx.bitcount[0] / 8 % SHA256_BLOCK_LENGTH), first = begun ? SHA256_BLOCK_LENGTH - begun : 0;
-  if (first > n) first = n;
-  if (first) SHA256Update(&s->ctx, at, first);
-  size_t blocks = sha_blocks(s->ctx.state.st32, at + first, (n - first) / SHA256_BLOCK_LENGTH);
-  s->ctx.bitcount[0] += (uint64_t)blocks * SHA256_BLOCK_LENGTH * 8;
-  at += first + blocks * SHA256_BLOCK_LENGTH;
-  n -= first + blocks * SHA256_BLOCK_LENGTH;
-  if (n) SHA256Update(&s->ctx, at, n);
-}
+void sha_put(sha *s, const void *p, size_t n) { sha256_update(&s->ctx, n, p); }
 
 void sha_end(sha *s, char hex[65]) {
-  unsigned char d[SHA256_DIGEST_LENGTH];
-  SHA256Final(d, &s->ctx);
+  unsigned char d[SHA256_DIGEST_SIZE];
+  sha256_digest(&s->ctx, sizeof d, d);
   free(s);
   for (int i = 0; i < 32; i++) {
     hex[2 * i] = "0123456789abcdef"[d[i] >> 4];

@@ -1,4 +1,4 @@
-/* hash.h - fingerprints. SHA-256 (libmd) names contents and runs; the 64-bit mix names things inside one process. */
+/* hash.h - fingerprints. SHA-256 names contents and runs (nettle's, which uses the processor's own instructions: five times as fast as plain C, and a data set is read whole at every start); the 64-bit mix names things inside one process. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 #include <stddef.h>

@@ -15,6 +15,7 @@
 
 #include "abi/registry.h"
 #include "base/proc.h"
+#include "check/stage.h"
 
 check_shared *check_share(void) {
   void *p = mmap(NULL, sizeof(check_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -53,9 +54,41 @@ static void run_here(subject *s, check_fn *run) {
   if (s->plugin && abi_open(s->plugin, &e)) s->out->verdict = check_say(s, CHECK_FAIL, "%s", e.msg);
   else {
     if (s->plugin) s->live = s->plugin->live;
-    s->out->verdict = run(s);
+    s->out->verdict = s->varies ? check_over_choices(s, run) : run(s);
   }
   s->out->done = 1;
+}
+
+/* ---- who crashed ---- */
+
+static subject *crashing; /* of the child process: a signal handler is given nothing else */
+
+static void put(char *to, size_t room, const char *text) {
+  size_t n = strlen(to);
+  for (; *text && n + 1 < room; text++) to[n++] = *text;
+  to[n] = 0;
+}
+
+static void on_crash(int number) {
+  const stage *st = crashing->now;
+  const abi_builder *b = st && st->world ? st->world->building : NULL;
+  char *to = crashing->out->hook;
+  if (b && b->el && b->doing) {
+    put(to, sizeof crashing->out->hook, " in ");
+    put(to, sizeof crashing->out->hook, b->doing);
+    put(to, sizeof crashing->out->hook, " (");
+    put(to, sizeof crashing->out->hook, b->el->plugin->name);
+    put(to, sizeof crashing->out->hook, ")");
+  }
+  raise(number); /* SA_RESETHAND: this time it ends the process */
+}
+
+static void listen_for_crashes(subject *s) {
+  static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+  static char stack[1 << 16]; /* an overflowing stack is one of the reasons to come here */
+  crashing = s;
+  sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+  for (size_t k = 0; k < sizeof signals / sizeof *signals; k++) sigaction(signals[k], &(struct sigaction){.sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER | SA_ONSTACK)}, NULL);
 }
 
 static int64_t now_ms(void) {
@@ -76,7 +109,7 @@ static void judge_end(subject *s, int status, int timed_out, const char *said, i
   check_shared *out = s->out;
   const char *during = out->doing[0] ? ": " : "";
   if (timed_out) out->verdict = check_say(s, CHECK_TIMEOUT, "did not come back within %lld ms%s%s", (long long)timeout, during, out->doing);
-  else if (WIFSIGNALED(status)) out->verdict = check_say(s, CHECK_CRASH, "%s%s%s%s%s", proc_signal_name(WTERMSIG(status)), during, out->doing, said[0] ? "; it printed: " : "", said);
+  else if (WIFSIGNALED(status)) out->verdict = check_say(s, CHECK_CRASH, "%s%s%s%s%s%s", proc_signal_name(WTERMSIG(status)), out->hook, during, out->doing, said[0] ? "; it printed: " : "", said);
   else if (!out->done) out->verdict = check_say(s, CHECK_FAIL, "ended the process with status %d (exit or abort)%s%s", WEXITSTATUS(status), during, out->doing);
   else if (said[0] && out->verdict != CHECK_FAIL) out->verdict = check_say(s, CHECK_FAIL, "printed \"%.200s\": a plugin speaks through host->fail and host->log", said);
 }
@@ -86,7 +119,7 @@ void check_run_child(subject *s, check_fn *run, const check_options *o, int64_t 
   const int64_t t0 = now_ms(), timeout = o->timeout_ms ? o->timeout_ms : 30000;
   const gantry_plugin *live = s->live;
   out->done = out->verdict = out->n_subs = 0;
-  out->why[0] = out->doing[0] = 0;
+  out->why[0] = out->doing[0] = out->hook[0] = 0;
   if (o->in_process) {
     run_here(s, run);
     *ms = now_ms() - t0;
@@ -103,6 +136,7 @@ void check_run_child(subject *s, check_fn *run, const check_options *o, int64_t 
     if (null >= 0) dup2(null, 0);
     if (said >= 0) dup2(said, 1), dup2(said, 2);
     setvbuf(stdout, NULL, _IOLBF, 0);
+    listen_for_crashes(s);
     run_here(s, run);
     fflush(stdout);
     _exit(0);

@@ -17,7 +17,7 @@
 #define K(kind) (1u << GANTRY_KIND_##kind)
 enum {
   PURE = K(LOSS) | K(ARCH) | K(OPTIM) | K(REGULARIZER) | K(METRIC),
-  NEEDS_FILE = 1, NEEDS_LIVE = 2, NEEDS_CONFIGURED = 4
+  NEEDS_FILE = 1, NEEDS_LIVE = 2, NEEDS_CONFIGURED = 4, AND_CHOICES = 12, BUILT_CHOICES = 20 /* configured, and once for each other choice of the plugin's; BUILT: nothing is evaluated */
 };
 typedef struct test { check_about about; uint32_t needs; check_fn *run; } test;
 static const test tests[] = {
@@ -41,26 +41,33 @@ static const test tests[] = {
   {{"parameter-bounds", "every parameter at its bounds and choices builds or is refused in words", PURE}, NEEDS_CONFIGURED, check_bounds},
   {{"parameter-random", "random legal parameters build or are refused in words", PURE}, NEEDS_CONFIGURED, check_random_params},
   {{"parameter-matters", "every parameter changes something (warning)", PURE}, NEEDS_CONFIGURED, check_each_param},
-  {{"shapes", "batches of 1, 2 and 5", PURE & ~K(OPTIM)}, NEEDS_CONFIGURED, check_shapes},
+  {{"parameter-schedulable", "a FLOAT that is read as a number is declared structural: else a schedule of it does nothing", PURE & ~K(METRIC)}, NEEDS_CONFIGURED, check_schedulable},
+  {{"shapes", "batches of 1, 2, 3 and 5; weights of 1 to 4 axes", PURE}, BUILT_CHOICES, check_shapes},
+  {{"sizes", "data of other shapes builds or is refused in words: height, width and channels all different", K(ARCH) | K(REGULARIZER) | K(METRIC)}, NEEDS_CONFIGURED, check_sizes},
+  {{"term-lazily", "a term builds as a program of its own, as with \"every\"", K(REGULARIZER)}, BUILT_CHOICES, check_lazy_term},
+  {{"weights-evaluation", "evaluation asks for the weights that training asks for", K(ARCH)}, BUILT_CHOICES, check_eval_weights},
+  {{"weights-apart", "no two layers of one application share a weight (warning)", K(ARCH)}, NEEDS_CONFIGURED, check_weights_apart},
   {{"deterministic", "the same graph again, from dirty memory and from copies at other addresses", PURE}, NEEDS_CONFIGURED, check_deterministic},
-  {{"own-network", "D's update changes no weight of G, G's none of D", K(LOSS) | K(ARCH) | K(REGULARIZER)}, NEEDS_CONFIGURED, check_leak},
-  {{"grad-order-1", "gradients against differences in f64", K(LOSS) | K(ARCH) | K(REGULARIZER)}, NEEDS_CONFIGURED, check_grad_1},
-  {{"grad-order-2", "gradients of gradients against differences in f64", K(LOSS) | K(ARCH) | K(REGULARIZER)}, NEEDS_CONFIGURED, check_grad_2},
-  {{"grad-stopped", "no value depends on what gan_stop() hides (a fault in losses, else a warning)", K(LOSS) | K(ARCH) | K(REGULARIZER)}, NEEDS_CONFIGURED, check_grad_stopped},
-  {{"grad-reaches", "a gradient reaches everything that is to learn", K(LOSS) | K(ARCH) | K(REGULARIZER)}, NEEDS_CONFIGURED, check_grad_reaches},
-  {{"loss-chance", "chance_d and chance_g are the losses where D cannot tell", K(LOSS)}, NEEDS_CONFIGURED, check_loss_chance},
-  {{"loss-finite", "finite losses and gradients at logits of any size", K(LOSS)}, NEEDS_CONFIGURED, check_loss_finite},
-  {{"optim-slots", "every slot that is declared is set", K(OPTIM)}, NEEDS_CONFIGURED, check_optim_slots},
-  {{"optim-zero-gradient", "a gradient of zero moves no weight away from zero and makes no NaN", K(OPTIM)}, NEEDS_CONFIGURED, check_optim_zero},
-  {{"optim-save-load", "steps after saving and loading are bit for bit those without", K(OPTIM)}, NEEDS_CONFIGURED, check_optim_resume},
+  {{"own-network", "D's update changes no weight of G, G's none of D", K(LOSS) | K(ARCH) | K(REGULARIZER)}, BUILT_CHOICES, check_leak},
+  {{"grad-order-1", "gradients against differences in f64", K(LOSS) | K(ARCH) | K(REGULARIZER)}, AND_CHOICES, check_grad_1},
+  {{"grad-order-2", "gradients of gradients against differences in f64", K(LOSS) | K(ARCH) | K(REGULARIZER)}, AND_CHOICES, check_grad_2},
+  {{"grad-stopped", "no value depends on what gan_stop() hides (a fault in losses, else a warning)", K(LOSS) | K(ARCH) | K(REGULARIZER)}, AND_CHOICES, check_grad_stopped},
+  {{"grad-reaches", "a gradient reaches everything that is to learn", K(LOSS) | K(ARCH) | K(REGULARIZER)}, BUILT_CHOICES, check_grad_reaches},
+  {{"loss-chance", "chance_d and chance_g are the losses where D cannot tell", K(LOSS)}, AND_CHOICES, check_loss_chance},
+  {{"loss-finite", "finite losses and gradients at logits of any size", K(LOSS)}, AND_CHOICES, check_loss_finite},
+  {{"optim-slots", "every slot that is declared is set", K(OPTIM)}, AND_CHOICES, check_optim_slots},
+  {{"optim-zero-gradient", "a gradient of zero moves no weight away from zero and makes no NaN", K(OPTIM)}, AND_CHOICES, check_optim_zero},
+  {{"optim-save-load", "steps after saving and loading are bit for bit those without", K(OPTIM)}, AND_CHOICES, check_optim_resume},
   {{"optim-split", "a weight in two halves moves as the whole (warning: not elementwise)", K(OPTIM)}, NEEDS_CONFIGURED, check_optim_split},
-  {{"optim-descends", "comes nearer to the minimum of a quadratic", K(OPTIM)}, NEEDS_CONFIGURED, check_optim_quadratic},
+  {{"optim-descends", "comes nearer to the minimum of a quadratic", K(OPTIM)}, AND_CHOICES, check_optim_quadratic},
   {{"metric-identical-sets", "equal sets are judged no worse than different ones", K(METRIC)}, NEEDS_CONFIGURED, check_metric_identical},
+  {{"metric-values", "every value follows from something that was kept, and is f64 (warning)", K(METRIC)}, NEEDS_CONFIGURED, check_metric_values},
   {{"metric-order", "the order of samples does not matter", K(METRIC)}, NEEDS_CONFIGURED, check_metric_order},
   {{"metric-batches", "batches with padding give what the whole set gives", K(METRIC)}, NEEDS_CONFIGURED, check_metric_batches},
   {{"data-opens", "opens, describes itself rightly and the same twice", K(DATASET)}, NEEDS_LIVE, check_dataset_info},
   {{"data-pure", "the same samples whatever was read before, alone or in blocks, with labels or without", K(DATASET)}, NEEDS_LIVE, check_dataset_pure},
   {{"data-values", "finite samples, labels within the classes, named arrays as promised", K(DATASET)}, NEEDS_LIVE, check_dataset_values},
+  {{"data-parameters", "every parameter changes something (warning)", K(DATASET)}, NEEDS_LIVE, check_dataset_params},
   {{"data-refuses", "an unknown split is refused in words or is the whole set; two may be open at once", K(DATASET)}, NEEDS_LIVE, check_dataset_refuses},
   {{"data-memory", "the k-th allocation fails, for every k", K(DATASET)}, NEEDS_LIVE, check_dataset_memory},
   {{"backend-opens", "probe, open and close, twice", K(BACKEND)}, NEEDS_LIVE, check_backend_open},
@@ -93,6 +100,7 @@ static void add(check_report *r, const regex_t *only, const char *name, uint32_t
 static void run(subject *s, const test *t, const char *name, const check_options *o, const regex_t *only, check_report *r) {
   int64_t ms = 0;
   check_shared *out = s->out;
+  s->varies = t->needs == AND_CHOICES ? 1 : t->needs == BUILT_CHOICES ? 2 : 0;
   check_run_child(s, t->run, o, &ms);
   char full[140];
   for (uint32_t k = 0; k < out->n_subs; k++) {
@@ -131,8 +139,11 @@ static int wanted(const regex_t *only, const test *t) {
 
 gantry_status check_plugin_file(const char *path, const check_options *o, check_report *r, err *e) {
   regex_t compiled, *only = NULL;
+  char *whole = realpath(path, NULL); /* dlopen takes a name without a slash for a library's */
   subject s = {.path = path, .seed = o->seed, .quick = o->quick, .mem = arena_new()};
   *r = (check_report){.path = path};
+  if (whole) s.path = arena_str(s.mem, whole);
+  free(whole);
   if (o->only) {
     if (regcomp(&compiled, o->only, REG_EXTENDED | REG_NOSUB)) {
       arena_free(s.mem);
@@ -141,12 +152,12 @@ gantry_status check_plugin_file(const char *path, const check_options *o, check_
     only = &compiled;
   }
   s.out = check_share();
-  const char *files[] = {path};
+  const char *files[] = {s.path};
   abi_sources one = {files, 1, NULL, 0};
   err refused = {0}, found = {0};
   abi_registry *reg = abi_registry_open(&one, &refused);
-  abi_plugin none = {.path = path, .refused = refused.msg}, *p = reg ? abi_at(reg, 0) : &none;
-  if (elf_read(path, s.mem, &s.im, &found) || validate_descriptor(&s.im, &found)) s.im.desc = NULL;
+  abi_plugin none = {.path = s.path, .refused = refused.msg}, *p = reg ? abi_at(reg, 0) : &none;
+  if (elf_read(s.path, s.mem, &s.im, &found) || validate_descriptor(&s.im, &found)) s.im.desc = NULL;
   else snprintf(r->kind, sizeof r->kind, "%s", abi_kind_name(s.im.desc->kind)), snprintf(r->name, sizeof r->name, "%s", s.im.desc->name);
   gantry_status status = GANTRY_OK;
   for (uint32_t k = 0; k < TESTS && !status; k++) {

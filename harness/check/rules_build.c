@@ -10,11 +10,7 @@
 #include "base/hash.h"
 #include "check/stage.h"
 
-/* What one build came to. */
-enum { BUILT, REFUSED, REFUSED_BY_OPERATION, BROKEN };
-typedef struct outcome { int how; uint64_t hash; uint32_t calls; uint32_t touched; char why[600]; char touched_name[120]; } outcome;
-
-static outcome build(subject *s, const abi_value *v, uint32_t scene, const stage_options *o) {
+outcome check_build(subject *s, const abi_value *v, uint32_t scene, const stage_options *o) {
   stage *st;
   err e = {0};
   outcome x = {0};
@@ -31,12 +27,11 @@ static outcome build(subject *s, const abi_value *v, uint32_t scene, const stage
   return x;
 }
 
-/* The worst outcome over all scenes. */
-static outcome build_all(subject *s, const abi_value *v, const stage_options *o) {
+outcome check_build_all(subject *s, const abi_value *v, const stage_options *o) {
   outcome worst = {0};
   uint64_t hash = 1;
   for (uint32_t k = 0; k < stage_scenes(s); k++) {
-    outcome x = build(s, v, k, o);
+    outcome x = check_build(s, v, k, o);
     hash = hash_mix(hash, x.hash);
     if (x.how > worst.how || !k) worst = x;
   }
@@ -70,7 +65,7 @@ static void shrink(subject *s) {
     double old = s->values[k].f, low = p->lo > 2 ? p->lo : 2;
     if (p->type != GANTRY_P_INT || p->lo > p->hi || old <= low || low > p->hi) continue;
     s->values[k].f = low;
-    int64_t now = build_all(s, s->values, NULL).how == BUILT ? weights(s, s->values, &has) : INT64_MAX;
+    int64_t now = check_build_all(s, s->values, NULL).how == BUILT ? weights(s, s->values, &has) : INT64_MAX;
     if (now < before && has == had) before = now;
     else s->values[k].f = old;
   }
@@ -83,7 +78,7 @@ uint32_t check_configure(subject *s) {
   check_doing(s, "building with the defaults");
   char first[600] = "";
   for (s->form = 0; s->form < CHECK_FORMS; s->form++) {
-    x = build_all(s, s->values, NULL);
+    x = check_build_all(s, s->values, NULL);
     if (x.how == BUILT) break;
     if (!first[0]) snprintf(first, sizeof first, "%s", x.why);
     if (x.how == BROKEN) break;
@@ -110,7 +105,7 @@ static uint32_t same_under(subject *s, uint32_t host, const char *what) {
   const stage_options o = {.host = host};
   for (uint32_t k = 0; k < stage_scenes(s); k++) {
     check_doing(s, "%s %s", stage_scene_name(s, k), what);
-    outcome plain = build(s, s->values, k, NULL), x = build(s, s->values, k, &o);
+    outcome plain = check_build(s, s->values, k, NULL), x = check_build(s, s->values, k, &o);
     if (x.how != plain.how) return check_say(s, CHECK_FAIL, "%s %s: %s", stage_scene_name(s, k), what, x.why[0] ? x.why : "it builds, and does not under the plain host");
     if (x.hash != plain.hash) return check_say(s, CHECK_FAIL, "%s %s is another graph", stage_scene_name(s, k), what);
   }
@@ -126,11 +121,11 @@ static uint32_t fail_calls(subject *s, const abi_value *v, uint32_t most, uint32
   check_values_print(s->live, v, &b);
   uint32_t verdict = CHECK_PASS;
   for (uint32_t k = 0; k < stage_scenes(s) && !verdict; k++) {
-    uint32_t calls = build(s, v, k, NULL).calls, step = most && calls > most ? calls / most : 1;
+    uint32_t calls = check_build(s, v, k, NULL).calls, step = most && calls > most ? calls / most : 1;
     for (uint32_t at = 1; at <= calls && !verdict; at += step, ++*tried) {
       const stage_options o = {.fail_at = at};
       check_doing(s, "%s with %.60s, when call %u of %u into the host fails", stage_scene_name(s, k), b.p, at, calls);
-      outcome x = build(s, v, k, &o);
+      outcome x = check_build(s, v, k, &o);
       if (!strstr(x.why, "the checker lets this call fail")) verdict = check_say(s, CHECK_FAIL, "%s: %s", s->out->doing, x.why[0] ? x.why : "nobody noticed");
     }
   }
@@ -140,47 +135,45 @@ static uint32_t fail_calls(subject *s, const abi_value *v, uint32_t most, uint32
 
 /* With the configuration, and, more coarsely, with random ones, whose branches have calls of their own. */
 uint32_t check_op_fails(subject *s) {
-  uint32_t tried = 0, verdict = fail_calls(s, s->values, s->quick ? 12 : 0, &tried);
-  for (uint32_t k = 0; s->live->param_count && k < (s->quick ? 2 : 8) && !verdict; k++) {
+  uint32_t tried = 0, verdict = fail_calls(s, s->values, s->quick ? 12 : 250, &tried);
+  for (uint32_t k = 0; s->live->param_count && k < (s->quick ? 2 : 4) && !verdict; k++) {
     abi_value *v = check_values_copy(s, s->values);
     check_values_random(s, v, s->seed + 300 + k);
-    if (build_all(s, v, NULL).how == BUILT) verdict = fail_calls(s, v, s->quick ? 6 : 40, &tried);
+    if (check_build_all(s, v, NULL).how == BUILT) verdict = fail_calls(s, v, s->quick ? 6 : 25, &tried);
   }
   return verdict ? verdict : check_say(s, CHECK_PASS, "%u places", tried);
 }
 
 /* ---- parameters ---- */
 
-/* FAIL and WARN are said; a refusal in the plugin's own words is right. */
-static uint32_t judge(subject *s, const abi_value *v, const outcome *x) {
+uint32_t check_judge(subject *s, const char *with, const outcome *x) {
   if (x->how == BUILT || x->how == REFUSED) return CHECK_PASS;
+  return check_say(s, CHECK_FAIL, "%s: %s%s", with, x->why, x->how == BROKEN ? "" : " (an operation refuses: build something that fits, or say with gan_fail what is wrong)");
+}
+static uint32_t judge(subject *s, const abi_value *v, const outcome *x) {
   buf b = {0};
   check_values_print(s->live, v, &b);
-  uint32_t verdict = x->how == BROKEN ? CHECK_FAIL : CHECK_WARN;
-  check_say(s, verdict, "%s: %s%s", b.p, x->why, verdict == CHECK_WARN ? " (an operation refuses; say in the plugin's own words, with host->fail, what is wrong)" : "");
+  uint32_t verdict = check_judge(s, b.p, x);
   buf_free(&b);
   return verdict;
 }
 
 uint32_t check_bounds(subject *s) {
-  uint32_t worst = CHECK_PASS;
   for (uint32_t k = 0; k < s->live->param_count; k++) {
     const gantry_param *p = abi_param_at(s->live, k);
     abi_value *v = check_values_copy(s, s->values), other;
     for (uint32_t j = 0; check_value_other(p, &s->values[k], j, &other); j++) {
       v[k] = other;
       check_doing(s, "building with %s = %s%.9g", p->key, p->type == GANTRY_P_ENUM ? other.s : "", p->type == GANTRY_P_ENUM ? 0 : other.f);
-      outcome x = build_all(s, v, NULL);
-      uint32_t verdict = judge(s, v, &x);
-      if (verdict == CHECK_FAIL) return verdict;
-      if (verdict) worst = verdict;
+      outcome x = check_build_all(s, v, NULL);
+      if (judge(s, v, &x)) return CHECK_FAIL;
     }
   }
-  return worst;
+  return CHECK_PASS;
 }
 
 uint32_t check_random_params(subject *s) {
-  uint32_t worst = CHECK_PASS, built = 0, n = s->quick ? 8 : 50;
+  uint32_t built = 0, n = s->quick ? 8 : 50;
   for (uint32_t k = 0; s->live->param_count && k < n; k++) {
     abi_value *v = check_values_copy(s, s->values);
     buf b = {0};
@@ -188,13 +181,11 @@ uint32_t check_random_params(subject *s) {
     check_values_print(s->live, v, &b);
     check_doing(s, "building with %s", b.p);
     buf_free(&b);
-    outcome x = build_all(s, v, NULL);
+    outcome x = check_build_all(s, v, NULL);
     built += x.how == BUILT;
-    uint32_t verdict = judge(s, v, &x);
-    if (verdict == CHECK_FAIL) return verdict;
-    if (verdict) worst = verdict;
+    if (judge(s, v, &x)) return CHECK_FAIL;
   }
-  if (worst || !s->live->param_count) return worst;
+  if (!s->live->param_count) return CHECK_PASS;
   return built == n ? check_say(s, CHECK_PASS, "%u sets", n) : check_say(s, CHECK_PASS, "%u of %u sets built, the others were refused in words", built, n);
 }
 
@@ -219,12 +210,12 @@ static int has_scalar(subject *s, const abi_value *v, const char *key) {
 
 static int matters(subject *s, const abi_value *at, uint32_t k) {
   const gantry_param *p = abi_param_at(s->live, k);
-  outcome now = build_all(s, at, NULL);
+  outcome now = check_build_all(s, at, NULL);
   abi_value *v = check_values_copy(s, at), other;
   if (now.how != BUILT) return 0;
   for (uint32_t j = 0; check_value_other(p, &at[k], j, &other); j++) {
     v[k] = other;
-    if (build_all(s, v, NULL).hash != now.hash) return 1;
+    if (check_build_all(s, v, NULL).hash != now.hash) return 1;
   }
   return p->type == GANTRY_P_FLOAT && !(p->flags & GANTRY_PF_STRUCTURAL) && has_scalar(s, at, p->key);
 }
@@ -249,16 +240,16 @@ uint32_t check_each_param(subject *s) {
 }
 
 uint32_t check_shapes(subject *s) {
-  static const int64_t batches[] = {1, 2, 5};
-  uint32_t worst = CHECK_PASS;
-  for (int k = 0; k < 3; k++) {
-    const stage_options o = {.batch = batches[k]};
-    check_doing(s, "building for a batch of %lld", (long long)batches[k]);
-    outcome x = build_all(s, s->values, &o);
-    if (x.how == BROKEN) return check_say(s, CHECK_FAIL, "a batch of %lld: %s", (long long)batches[k], x.why);
-    if (x.how == REFUSED_BY_OPERATION) worst = check_say(s, CHECK_WARN, "a batch of %lld: %s", (long long)batches[k], x.why);
+  static const int64_t batches[] = {1, 2, 3, 5};
+  int optim = s->live->kind == GANTRY_KIND_OPTIM;
+  for (uint32_t k = 0; k < 4; k++) {
+    const stage_options o = {.batch = batches[k], .weight_rank = k + 1};
+    const char *with = optim ? arena_fmt(s->mem, "a weight of %u axes", k + 1) : arena_fmt(s->mem, "a batch of %lld", (long long)batches[k]);
+    check_doing(s, "building for %s", with);
+    outcome x = check_build_all(s, s->values, &o);
+    if (check_judge(s, with, &x)) return CHECK_FAIL;
   }
-  return worst;
+  return CHECK_PASS;
 }
 
 /* ---- determinism ---- */
@@ -292,15 +283,15 @@ uint32_t check_deterministic(subject *s) {
   for (int c = 0; c < COPIES; c++) copies[c] = copy_of(s);
   for (uint32_t k = 0; k < stage_scenes(s); k++) {
     check_doing(s, "%s, again", stage_scene_name(s, k));
-    outcome first = build(s, s->values, k, NULL);
+    outcome first = check_build(s, s->values, k, NULL);
     for (int again = 0; again < 3; again++) {
       dirty_stack(again * 0x55);
-      if (build(s, s->values, k, NULL).hash != first.hash) return check_say(s, CHECK_FAIL, "%s: the same call builds another graph the second time: something is read that was not set", stage_scene_name(s, k));
+      if (check_build(s, s->values, k, NULL).hash != first.hash) return check_say(s, CHECK_FAIL, "%s: the same call builds another graph the second time: something is read that was not set", stage_scene_name(s, k));
     }
     for (int c = 0; c < COPIES; c++) {
       const stage_options o = {.live = copies[c]};
       if (!copies[c]) return check_say(s, CHECK_WARN, "no second copy could be loaded: %s", dlerror());
-      if (build(s, s->values, k, &o).hash != first.hash) return check_say(s, CHECK_FAIL, "%s: a copy of the file at another address builds another graph: something depends on addresses", stage_scene_name(s, k));
+      if (check_build(s, s->values, k, &o).hash != first.hash) return check_say(s, CHECK_FAIL, "%s: a copy of the file at another address builds another graph: something depends on addresses", stage_scene_name(s, k));
     }
   }
   return CHECK_PASS;
@@ -310,7 +301,7 @@ uint32_t check_deterministic(subject *s) {
 
 uint32_t check_leak(subject *s) {
   for (uint32_t k = 0; k < stage_scenes(s); k++) {
-    outcome x = build(s, s->values, k, NULL);
+    outcome x = check_build(s, s->values, k, NULL);
     if (x.touched) return check_say(s, CHECK_FAIL, "%s: the weight \"%s\" is changed by the plugin itself: weights change through the optimizer of the network under update alone (lookahead is for looking ahead)", stage_scene_name(s, k), x.touched_name);
   }
   return CHECK_PASS;

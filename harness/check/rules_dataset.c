@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "abi/elf.h"
+#include "base/hash.h"
 #include "check/memory_fault.h"
 #include "check/stage.h"
 
@@ -16,6 +17,7 @@ static gantry_status data_open(subject *s, const char *split, opened *d, err *e)
   d->st = stage_bare(s);
   abi_builder *b = d->st->b;
   abi_frame f = abi_enter(b, &d->st->el, NULL, NULL);
+  abi_doing(b, "open");
   if (abi_leave(b, f, d->iface->open(&b->cx, split, &d->info, &d->self), split)) return abi_builder_status(b, e); /* data_close() closes what there is */
   d->bytes = ir_dtype_size(d->info.dtype);
   for (uint32_t k = 0; k < d->info.rank && k < 4; k++) d->bytes *= d->info.dims[k];
@@ -28,7 +30,8 @@ static void data_close(opened *d) {
 static gantry_status data_read(opened *d, int64_t first, int64_t n, void *dst, int32_t *labels, err *e) {
   abi_builder *b = d->st->b;
   abi_frame f = abi_enter(b, &d->st->el, NULL, NULL);
-  if (abi_leave(b, f, d->iface->read(&b->cx, d->self, first, n, dst, labels), "read")) return abi_builder_status(b, e);
+  d->st->s->now = d->st;
+  if (ABI_CALL(b, f, "read", d->iface->read(&b->cx, d->self, first, n, dst, labels))) return abi_builder_status(b, e);
   return GANTRY_OK;
 }
 
@@ -138,8 +141,16 @@ static uint32_t look_at_arrays(subject *s, opened *d) {
     if (st) return CHECK_PASS;
     int listed = 0;
     for (const char *const *p = s->live->provides; p && *p && a.name; p++) listed |= !strncmp(*p, "data.", 5) && !strcmp(*p + 5, a.name);
+    if (a.name && !strncmp(a.name, "data.", 5)) return check_say(s, CHECK_FAIL, "gives the array \"%s\": call it \"%s\", the host puts \"data.\" in front", a.name, a.name + 5);
     if (!listed) return check_say(s, CHECK_FAIL, "gives the array \"%s\" that its `provides` does not list as \"data.%s\"", a.name ? a.name : "", a.name ? a.name : "");
     if (!a.values || a.rank > 4) return check_say(s, CHECK_FAIL, "the array \"%s\" has no values or more than 4 dimensions", a.name);
+    int64_t sample = 1, n = 1;
+    for (uint32_t j = 0; j < d->info.rank && j < 4; j++) sample *= d->info.dims[j];
+    for (uint32_t j = 0; j < a.rank; j++) n *= a.dims[j];
+    if (!strcmp(a.name, "modes") && (a.rank != 2 || a.dims[1] != sample))
+      return check_say(s, CHECK_FAIL, "the array \"modes\" has %u axes, the second of %lld: it is [m,%lld], a sample's numbers in each row", a.rank, a.rank > 1 ? (long long)a.dims[1] : 0LL, (long long)sample);
+    for (int64_t j = 0; j < n; j++)
+      if (!isfinite((double)a.values[j])) return check_say(s, CHECK_FAIL, "the array \"%s\" holds %g", a.name, (double)a.values[j]);
   }
   return CHECK_PASS;
 }
@@ -166,6 +177,67 @@ uint32_t check_dataset_values(subject *s) {
   free(labels);
   free(block);
   data_close(&d);
+  return verdict;
+}
+
+/* What a set is: description, first and last samples with their labels, arrays. 0 if it cannot be opened so. */
+static uint64_t looks(subject *s, const abi_value *v, const char *split) {
+  opened d;
+  err e = {0};
+  abi_value *was = s->values;
+  uint64_t h = 0;
+  s->values = check_values_copy(s, v);
+  if (!data_open(s, split, &d, &e)) {
+    const int64_t facts[7] = {d.info.dtype, d.info.count, d.info.rank, d.info.classes, d.info.dims[0], d.info.dims[1], d.info.dims[2]};
+    int64_t n = d.info.count < LOOK ? d.info.count : LOOK;
+    unsigned char *block = mem_alloc((size_t)(n * d.bytes));
+    int32_t *labels = mem_alloc(sizeof *labels * (size_t)n);
+    h = hash_bytes(facts, sizeof facts, 1);
+    for (int end = 0; end < 2 && h; end++) {
+      if (data_read(&d, end ? d.info.count - n : 0, n, block, d.info.classes ? labels : NULL, &e)) h = 0;
+      else h = hash_bytes(labels, d.info.classes ? sizeof *labels * (size_t)n : 0, hash_bytes(block, (size_t)(n * d.bytes), h));
+    }
+    for (uint32_t k = 0; h && d.iface->array && k < 1000; k++) {
+      gantry_array a = {.struct_size = sizeof a};
+      if (d.iface->array(&d.st->b->cx, d.self, k, &a) || !a.values || a.rank > 4) break;
+      size_t count = 1;
+      for (uint32_t j = 0; j < a.rank; j++) count *= (size_t)a.dims[j];
+      h = hash_bytes(a.values, sizeof *a.values * count, h);
+    }
+    free(labels);
+    free(block);
+  }
+  data_close(&d);
+  s->values = was;
+  return h;
+}
+
+/* A parameter of which no value that opens changes anything seen. Sizes are tried small: a bound may be a set of a billion samples. */
+uint32_t check_dataset_params(subject *s) {
+  opened d;
+  const char *split;
+  uint32_t verdict = any_split(s, &d, &split);
+  buf idle = {0};
+  if (verdict) return verdict;
+  data_close(&d);
+  uint64_t now = looks(s, s->values, split);
+  for (uint32_t k = 0; k < s->live->param_count; k++) {
+    const gantry_param *p = abi_param_at(s->live, k);
+    abi_value *v = check_values_copy(s, s->values), other;
+    int found = p->type == GANTRY_P_STRING || p->type == GANTRY_P_PATH || p->type == GANTRY_P_INTS || p->type == GANTRY_P_FLOATS, tried = 0;
+    for (uint32_t j = 0; !found && check_value_other(p, &s->values[k], j, &other); j++) {
+      v[k] = other;
+      if (p->type == GANTRY_P_INT && fabs(other.f) > 1e5) v[k].f = copysign(fmin(1e5, s->values[k].f + 3), other.f);
+      if (v[k].f == s->values[k].f || (p->type != GANTRY_P_ENUM && p->type != GANTRY_P_BOOL && abi_param_check(p, v[k].f, &(err){0}))) continue;
+      check_doing(s, "opening with %s = %s%.9g", p->key, p->type == GANTRY_P_ENUM ? v[k].s : "", p->type == GANTRY_P_ENUM ? 0 : v[k].f);
+      uint64_t h = looks(s, v, split);
+      tried += h != 0;
+      found = h != 0 && h != now;
+    }
+    if (!found && tried) buf_printf(&idle, "%s%s", idle.n ? ", " : "", p->key);
+  }
+  if (idle.n) verdict = check_say(s, CHECK_WARN, "no value of these was seen to change anything: %s", idle.p);
+  buf_free(&idle);
   return verdict;
 }
 

@@ -211,12 +211,18 @@ static gantry_status loss_at(subject *s, uint32_t scene, const double *real, con
 
 uint32_t check_loss_chance(subject *s) {
   const gantry_loss *l = s->live->iface;
+  gantry_loss_constants c;
+  err e = {0};
+  stage *st = stage_bare(s);
+  gantry_status asked = abi_loss_constants(st->b, &st->el, &c);
+  if (asked) abi_builder_status(st->b, &e);
+  stage_close(st);
+  if (asked) return check_say(s, CHECK_FAIL, "%s", e.msg);
   for (uint32_t scene = 0; scene < 2; scene++) {
-    double t = l->flags & GANTRY_LOSS_THRESHOLD ? l->threshold : 0, at[4] = {t, t, t, t}, loss, grads[8], said = scene ? l->chance_g : l->chance_d;
-    err e = {0};
+    double t = l->flags & GANTRY_LOSS_THRESHOLD ? c.threshold : 0, at[4] = {t, t, t, t}, loss, grads[8], said = scene ? c.chance_g : c.chance_d;
     if (loss_at(s, scene, at, at, 1, &loss, grads, &e)) return check_say(s, CHECK_FAIL, "%s", e.msg);
     if (!(fabs(loss - said) <= 1e-5 * fmax(1, fabs(said))))
-      return check_say(s, CHECK_FAIL, "%s declares %s = %.9g, but with every logit at %g it is %.9g: monitors and lint read the declared number", s->live->name, scene ? "chance_g" : "chance_d", said, t, loss);
+      return check_say(s, CHECK_FAIL, "%s declares %s = %.9g, but with every logit at %g it is %.9g: monitors and lint read the declared number; where it follows from parameters, say so in constants()", s->live->name, scene ? "chance_g" : "chance_d", said, t, loss);
   }
   return CHECK_PASS;
 }

@@ -152,6 +152,24 @@ static uint32_t same(subject *s, const samples *p, const samples *q, const char 
   return CHECK_PASS;
 }
 
+/* A value that follows from nothing kept is the same for every run. */
+uint32_t check_metric_values(subject *s) {
+  const gantry_metric *m = s->live->iface;
+  stage *st;
+  err e = {0};
+  uint32_t verdict = stage_open(s, s->values, 0, NULL, &st, &e) ? check_say(s, CHECK_FAIL, "%s", e.msg) : (uint32_t)CHECK_PASS;
+  for (uint32_t k = 0; k < m->n_values && !verdict; k++) {
+    const ir_graph *g = st->b->g;
+    ir_id v = stage_find(st, arena_fmt(s->mem, "value.%u", k));
+    int follows = 0;
+    for (ir_id id = 1; id < g->nodes.n && !follows; id++) follows = (ir_at(g, id)->op == GANTRY_OP_INPUT || ir_at(g, id)->op == GANTRY_OP_STATE) && ir_depends(g, v, id);
+    if (!follows) verdict = check_say(s, CHECK_WARN, "\"%s\" is a constant: nothing that a pass kept enters it", value_at(m, k)->name);
+  }
+  if (!verdict && st->narrow) verdict = check_say(s, CHECK_WARN, "\"%s\" is not f64: what kept() gives is, and nothing else need be", st->narrow);
+  stage_close(st);
+  return verdict;
+}
+
 uint32_t check_metric_order(subject *s) {
   samples shuffled = plain;
   shuffled.order = s->seed + 5;

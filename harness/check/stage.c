@@ -81,7 +81,8 @@ static stage *begin(subject *s, const abi_value *v, const stage_options *o) {
   if (o) st->o = *o;
   if (!st->o.batch) st->o.batch = 4;
   if (!(st->o.lazy > 0)) st->o.lazy = 1;
-  st->form = check_forms[s->form];
+  st->form = st->o.form ? *st->o.form : check_forms[s->form];
+  s->now = st;
   st->world = abi_world_new();
   st->world->user = st;
   st->world->draw_labels = draw_labels;
@@ -118,7 +119,9 @@ gantry_status stage_open(subject *s, const abi_value *v, uint32_t scene, const s
 
 void stage_close(stage *st) {
   if (!st) return;
+  if (st->s->now == st) st->s->now = NULL;
   free(st->outs.p);
+  free(st->asked.p);
   free(st->kept.p);
   free(st->wrt.p);
   abi_builder_free(st->b);

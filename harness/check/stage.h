@@ -21,9 +21,13 @@ typedef struct stage_options {
   double lazy;          /* optimizers: 0 = 1 */
   const char *weight;   /* optimizers: name of the weight */
   int64_t weight_dims[2];
+  uint32_t weight_rank; /* optimizers: 0 = 2; else a weight of so many axes, 1 to 4 */
+  const check_form *form; /* NULL: the subject's */
+  uint8_t lazy_term;    /* regularizers: the term alone, as a program of its own */
 } stage_options;
 
 typedef struct stage_out { const char *name; ir_id id; } stage_out;
+typedef struct stage_asked { uint32_t app; ir_id id; } stage_asked;
 typedef struct stage_kept { uint32_t pass, set, how; const char *name; ir_id id; } stage_kept;
 
 typedef struct stage {
@@ -39,6 +43,9 @@ typedef struct stage {
   VEC(stage_out) outs;
   VEC(stage_kept) kept;  /* metrics */
   VEC(ir_id) wrt;        /* what the outputs named "y..." are differentiated by, in the tests of gradients */
+  VEC(stage_asked) asked;  /* weights that the plugin asked for: the application, and what it got */
+  const char *shared;    /* the first one that one application asked for twice */
+  const char *narrow;    /* metrics: the first value that is not f64 */
   uint32_t touched;      /* bit 1 << role: a network whose weights the plugin rebound although the update is another's */
   const char *touched_name;
 } stage;
@@ -55,6 +62,14 @@ int stage_refused_by_operation(const stage *st, const err *e);
 ir_id stage_find(const stage *st, const char *output);
 double stage_work(const stage *st); /* multiplications of the outputs, roughly */
 int64_t stage_weights(const stage *st, uint32_t *tensors);
+
+/* rules_build.c: what one build came to; of all scenes, the worst. */
+enum { BUILT, REFUSED, REFUSED_BY_OPERATION, BROKEN };
+typedef struct outcome { int how; uint64_t hash; uint32_t calls; uint32_t touched; char why[600]; char touched_name[120]; } outcome;
+outcome check_build(subject *s, const abi_value *v, uint32_t scene, const stage_options *o);
+outcome check_build_all(subject *s, const abi_value *v, const stage_options *o);
+/* Built or refused in the plugin's own words is PASS; all else is FAIL, said with `with` in front. */
+uint32_t check_judge(subject *s, const char *with, const outcome *x);
 
 /* hostile.c */
 void hostile_host(stage *st);

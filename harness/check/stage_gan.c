@@ -62,7 +62,7 @@ gantry_status stage_loss(stage *st, uint32_t scene) {
   gantry_t y = {0};
   const gantry_loss_in *given = hostile_struct(st, &in, sizeof in, SINCE_0_1(gantry_loss_in, target_fake));
   abi_frame f = abi_enter(b, &st->el, "loss", NULL);
-  abi_leave(b, f, (role == GANTRY_D ? l->d : l->g)(&b->cx, given, &y), role == GANTRY_D ? "loss of D" : "loss of G");
+  ABI_CALL(b, f, role == GANTRY_D ? "loss of D" : "loss of G", (role == GANTRY_D ? l->d : l->g)(&b->cx, given, &y));
   if (y.id && !b->err.code && ir_at(b->g, y.id)->rank) err_set(&b->err, GANTRY_E_INTERNAL, "a loss is one number, this one has %u axes", ir_at(b->g, y.id)->rank);
   stage_output(st, "y", y.id);
   note_touched(st, role);
@@ -88,7 +88,7 @@ static ir_id random_leaf(stage *st, abi_net *net, const char *name) {
   build.batch = st->o.batch;
   const gantry_build *given = hostile_struct(st, &build, sizeof build, SINCE_0_1(gantry_build, reserved0));
   abi_frame f = abi_enter(b, &st->el, NULL, NULL);
-  if (abi_leave(b, f, a->input(&b->cx, given, name, dims, &rank), "input")) return 0;
+  if (ABI_CALL(b, f, "input", a->input(&b->cx, given, name, dims, &rank))) return 0;
   if (rank >= GANTRY_MAX_RANK) {
     err_set(&b->err, GANTRY_E_INTERNAL, "input(\"%s\") gives %u dimensions", name, rank);
     return 0;
@@ -155,18 +155,19 @@ gantry_status stage_optim(stage *st, uint32_t scene) {
   abi_builder *b = st->b;
   const gantry_optim *o = st->el.plugin->iface;
   const char *name = st->o.weight ? st->o.weight : "d/layer/weight";
-  int64_t dims[2] = {st->o.weight_dims[0] ? st->o.weight_dims[0] : 3, st->o.weight_dims[1] ? st->o.weight_dims[1] : 2};
+  int64_t dims[4] = {st->o.weight_dims[0] ? st->o.weight_dims[0] : 3, st->o.weight_dims[1] ? st->o.weight_dims[1] : 2, 5, 4};
+  uint32_t rank = st->o.weight_rank ? st->o.weight_rank : 2;
   gantry_optim_in in = {.struct_size = sizeof in, .net = GANTRY_D, .name = name, .lazy = scene ? 16.0 / 17 : st->o.lazy};
-  in.weight = abi_t(leaf(st, "x/weight", GANTRY_F32, 2, dims));
-  in.grad = abi_t(leaf(st, "x/grad", GANTRY_F32, 2, dims));
+  in.weight = abi_t(leaf(st, "x/weight", GANTRY_F32, rank, dims));
+  in.grad = abi_t(leaf(st, "x/grad", GANTRY_F32, rank, dims));
   in.count = abi_t(leaf(st, "count", GANTRY_F32, 0, NULL));
   gantry_t y = {0};
   const gantry_optim_in *given = hostile_struct(st, &in, sizeof in, SINCE_0_1(gantry_optim_in, lazy));
   abi_frame f = abi_enter(b, &st->el, arena_fmt(b->mem, "optim/%s", name), NULL);
-  abi_leave(b, f, o->update(&b->cx, given, &y), "update");
+  ABI_CALL(b, f, "update", o->update(&b->cx, given, &y));
   if (y.id && !b->err.code) {
     const ir_node *n = ir_at(b->g, y.id), *w = ir_at(b->g, in.weight.id);
-    if (n->rank != w->rank || n->dtype != w->dtype || memcmp(ir_dims(b->g, y.id), dims, sizeof dims)) err_set(&b->err, GANTRY_E_INTERNAL, "the new weight has another type or shape than the old one");
+    if (n->rank != w->rank || n->dtype != w->dtype || memcmp(ir_dims(b->g, y.id), dims, sizeof *dims * rank)) err_set(&b->err, GANTRY_E_INTERNAL, "the new weight has another type or shape than the old one");
   }
   stage_output(st, "y", y.id);
   abi_store_bindings(b, 0, abi_mark(b));
@@ -188,10 +189,8 @@ static ir_id seen(hooks *h, ir_id x, int is_real) {
   gantry_t t = abi_t(x);
   if (!h->iface->input || !x) return x;
   abi_frame f = enter(h);
-  if (abi_leave(b, f, h->iface->input(&b->cx, view(h), hostile_struct(st, &in, sizeof in, SINCE_0_1(gantry_input, reserved0)), &t), "input")) return 0;
-  if (!t.id) err_set(&b->err, GANTRY_E_INTERNAL, "input: the hook gave a poisoned image back");
-  else if (ir_at(b->g, t.id)->rank != ir_at(b->g, x)->rank || memcmp(ir_dims(b->g, t.id), ir_dims(b->g, x), sizeof(int64_t) * ir_at(b->g, x)->rank)) err_set(&b->err, GANTRY_E_INTERNAL, "input: the hook changed the images' shape");
-  return t.id;
+  if (ABI_CALL(b, f, "input", h->iface->input(&b->cx, view(h), hostile_struct(st, &in, sizeof in, SINCE_0_1(gantry_input, reserved0)), &t))) return 0;
+  return abi_given(b, &st->el, "input", t, x);
 }
 
 static gantry_call apply_d(abi_builder *b, ir_id x, uint32_t flags) {
@@ -220,7 +219,8 @@ static ir_id toy_loss(hooks *h) {
   gantry_t real = gan_const(cx, 1), fake = gan_const(cx, h->role == GANTRY_G ? 1 : 0);
   if (h->iface->target && h->role == GANTRY_D) {
     abi_frame f = enter(h);
-    if (abi_leave(b, f, h->iface->target(&b->cx, view(h), &real, &fake), "target")) return 0;
+    if (ABI_CALL(b, f, "target", h->iface->target(&b->cx, view(h), &real, &fake))) return 0;
+    if (!abi_given(b, &st->el, "target of real", real, 0) || !abi_given(b, &st->el, "target of fake", fake, 0)) return 0;
     stage_output(st, "target_real", real.id);
     stage_output(st, "target_fake", fake.id);
   }
@@ -237,9 +237,11 @@ static ir_id term(hooks *h) {
   if (!h->iface->term) return 0;
   gantry_term *given = hostile_struct(st, &t, sizeof t, SINCE_0_1(gantry_term, log));
   abi_frame f = enter(h);
-  if (abi_leave(b, f, h->iface->term(&b->cx, view(h), given), "term")) return 0;
-  if (given->value.id && ir_at(b->g, given->value.id)->rank) err_set(&b->err, GANTRY_E_INTERNAL, "term: a term is one number, this one has %u axes", ir_at(b->g, given->value.id)->rank);
-  if (given->value.id) stage_output(st, "y", given->value.id);
+  if (ABI_CALL(b, f, "term", h->iface->term(&b->cx, view(h), given))) return 0;
+  if (!given->value.id) return 0;
+  if (!abi_given(b, &st->el, "term", given->value, 0) || (given->log.id && !abi_given(b, &st->el, "term's log", given->log, 0))) return 0;
+  if (ir_at(b->g, given->value.id)->rank) err_set(&b->err, GANTRY_E_INTERNAL, "term: a term is one number, this one has %u axes", ir_at(b->g, given->value.id)->rank);
+  stage_output(st, "y", given->value.id);
   if (given->log.id) stage_output(st, "log", given->log.id);
   return given->value.id;
 }
@@ -253,6 +255,23 @@ static void descend(hooks *h, ir_id loss) {
   const gantry_step *step = view(h);
   if (abi_descend(b, h->role, grads, step)) return;
   for (uint32_t k = 0; k < n; k++) stage_output(st, arena_fmt(b->mem, "grad%u", k), grads[k]);
+}
+
+/* The term in a program of its own ("every"): images are there and seen, G has been applied, D has not. */
+static gantry_status lazy_term(hooks *h, ir_id real, ir_id fake) {
+  abi_builder *b = h->st->b;
+  h->step.real_seen = abi_t(seen(h, real, 1));
+  h->step.fake_seen = abi_t(seen(h, fake, 0));
+  ir_id v = term(h);
+  note_touched(h->st, h->role);
+  uint32_t count = abi_params(b, h->role, NULL, NULL, 0);
+  ir_id *w = ARENA_ARRAY(b->mem, ir_id, count);
+  abi_params(b, h->role, w, NULL, count);
+  for (uint32_t k = 0; k < count; k++) differentiate_by(h->st, w[k]);
+  if (!v || b->err.code || b->g->err.code) return b->err.code;
+  descend(h, ir_scale(b->g, v, 4));
+  if (!b->err.code && !b->g->err.code) abi_store_bindings(b, 0, abi_mark(b));
+  return b->err.code;
 }
 
 gantry_status stage_regularizer(stage *st, uint32_t scene) {
@@ -270,6 +289,10 @@ gantry_status stage_regularizer(stage *st, uint32_t scene) {
   if (h.role == GANTRY_D) fake = free_fake; /* what D's update sees of G: values */
   h.step = (gantry_step){.struct_size = sizeof h.step, .net = h.role, .batch = n, .real = abi_t(real), .fake = abi_t(fake), .g = g, .label_real = abi_t(b->labels), .label_fake = abi_t(b->labels), .logits = n, .loss_flags = GANTRY_LOSS_TARGETS | GANTRY_LOSS_THRESHOLD, .threshold = 0.5,
                          .updates = abi_t(abi_counter_f32(b, h.role == GANTRY_D ? "d.updates" : "g.updates")), .images = abi_t(b->images)};
+  if (st->o.lazy_term) {
+    apply_d(b, real, GANTRY_NO_STATE_UPDATE); /* D's weights are known by now in a run */
+    return lazy_term(&h, real, fake);
+  }
   ir_id fake_seen, real_seen;
   h.step.fake_seen = abi_t(fake_seen = seen(&h, fake, 0));
   h.step.real_seen = abi_t(real_seen = seen(&h, real, 1));
@@ -277,7 +300,7 @@ gantry_status stage_regularizer(stage *st, uint32_t scene) {
   if (h.iface->lookahead && h.role == GANTRY_G) {
     apply_d(b, real, GANTRY_NO_STATE_UPDATE); /* D's weights are known by now in a run */
     abi_frame f = enter(&h);
-    if (abi_leave(b, f, h.iface->lookahead(&b->cx, view(&h)), "lookahead")) return b->err.code;
+    if (ABI_CALL(b, f, "lookahead", h.iface->lookahead(&b->cx, view(&h)))) return b->err.code;
   }
   if (h.role == GANTRY_D) h.step.d_real = apply_d(b, real_seen, 0);
   h.step.d_fake = apply_d(b, fake_seen, h.role == GANTRY_D ? 0 : GANTRY_NO_STATE_UPDATE);
@@ -301,8 +324,9 @@ gantry_status stage_regularizer(stage *st, uint32_t scene) {
   if (h.iface->control) {
     gantry_control *given = hostile_struct(st, &c, sizeof c, SINCE_0_1(gantry_control, keep));
     abi_frame f = enter(&h);
-    if (abi_leave(b, f, h.iface->control(&b->cx, view(&h), given), "control")) return b->err.code;
+    if (ABI_CALL(b, f, "control", h.iface->control(&b->cx, view(&h), given))) return b->err.code;
     keep = given->keep.id;
+    if (keep && !abi_given(b, &st->el, "control's keep", given->keep, 0)) return b->err.code;
     if (keep && ir_at(b->g, keep)->rank) err_set(&b->err, GANTRY_E_INTERNAL, "control: keep is one number");
     if (keep) stage_output(st, "keep", keep);
     if (GANTRY_HAS(given, log) && given->log.id) stage_output(st, "control.log", given->log.id);

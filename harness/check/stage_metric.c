@@ -53,7 +53,7 @@ static void run_pass(stage *st, const gantry_metric *m, uint32_t k, const gantry
   b->keeps.n = 0;
   const gantry_batch *given = hostile_struct(st, &batch, sizeof batch, SINCE_0_1(gantry_batch, set_size));
   abi_frame f = abi_enter(b, &st->el, "metric", NULL);
-  if (abi_leave(b, f, m->pass(&b->cx, k, given), "pass")) return;
+  if (ABI_CALL(b, f, "pass", m->pass(&b->cx, k, given))) return;
   for (uint32_t j = 0; j < b->keeps.n; j++) {
     const abi_keep *x = &b->keeps.p[j];
     if (x->how == GANTRY_KEEP_ROWS && (!ir_at(b->g, x->id)->rank || ir_dims(b->g, x->id)[0] != n)) err_set(&b->err, GANTRY_E_SHAPE, "keep(\"%s\", rows): the first axis must be the batch", x->name);
@@ -79,9 +79,11 @@ gantry_status stage_metric(stage *st, uint32_t scene) {
   if (b->err.code || b->g->err.code) return b->err.code;
   gantry_t *v = ARENA_ARRAY(b->mem, gantry_t, m->n_values);
   abi_frame f = abi_enter(b, &st->el, "metric", NULL);
-  if (abi_leave(b, f, m->finish(&b->cx, v, m->n_values), "finish")) return b->err.code;
+  if (ABI_CALL(b, f, "finish", m->finish(&b->cx, v, m->n_values))) return b->err.code;
   for (uint32_t k = 0; k < m->n_values; k++) {
     const gantry_value *named = (const gantry_value *)(const void *)((const char *)m->values + (size_t)k * m->value_stride);
+    if (v[k].id && !abi_given(b, &st->el, arena_fmt(b->mem, "finish: \"%s\"", named->name), v[k], 0)) return b->err.code;
+    if (v[k].id && ir_at(b->g, v[k].id)->dtype != GANTRY_F64 && !st->narrow) st->narrow = named->name;
     if (v[k].id && ir_at(b->g, v[k].id)->rank) err_set(&b->err, GANTRY_E_INTERNAL, "finish gave no single number for \"%s\"", named->name);
     stage_output(st, arena_fmt(b->mem, "value.%u", k), v[k].id ? ir_cast(b->g, v[k].id, GANTRY_F64) : 0);
   }

@@ -12,6 +12,7 @@ typedef struct check_shared {
   uint32_t done, verdict;
   char why[700];
   char doing[160];            /* what a crash or a timeout interrupted */
+  char hook[160];             /* the callback that crashed: "term (r1)" */
   uint32_t n_subs;            /* of a test with many parts: one line each */
   check_sub subs[CHECK_SUBS];
   uint32_t configured, form;  /* by the test "configure", for those after it */
@@ -29,6 +30,9 @@ typedef struct subject {
   uint32_t op;                /* backends: the row of op_rows.h */
   abi_value *values;          /* the configuration under test: smallest legal one of an architecture, else defaults with --set */
   uint32_t form;              /* of the data, see stage.h */
+  uint8_t varies;             /* the test is repeated for other choices, see choices.c: 2 where it only builds, 1 where it evaluates too */
+  uint8_t read_constant[CHECK_PARAMS], read_scalar[CHECK_PARAMS]; /* parameters that were read as a number, as a runtime scalar */
+  const struct stage *now;    /* opened last: asked about when the plugin crashes */
   check_shared *out;
 } subject;
 
@@ -48,12 +52,15 @@ int check_needs_value(const gantry_plugin *d, const abi_value *v, const char **k
 
 /* One test. */
 typedef uint32_t check_fn(subject *s);
+/* choices.c: the test with the configuration, and then once with every other value of each ENUM and BOOL; what could not be built is left to parameter-bounds. */
+uint32_t check_over_choices(subject *s, check_fn *run);
 check_fn check_elf_exports, check_elf_imports, check_elf_libraries, check_elf_code, check_elf_writable, check_elf_segments, check_file, check_descriptor, check_params_table, check_interface, check_load, check_read_only;
 check_fn check_configure, check_bigger_tables, check_shorter_tables, check_missing_tables, check_op_fails, check_bounds, check_random_params, check_each_param, check_deterministic, check_shapes, check_leak;
+check_fn check_sizes, check_lazy_term, check_eval_weights, check_schedulable, check_weights_apart;
 check_fn check_grad_1, check_grad_2, check_grad_stopped, check_grad_reaches;
 check_fn check_loss_chance, check_loss_finite;
 check_fn check_optim_zero, check_optim_resume, check_optim_split, check_optim_quadratic, check_optim_slots;
-check_fn check_metric_identical, check_metric_order, check_metric_batches;
-check_fn check_dataset_info, check_dataset_pure, check_dataset_values, check_dataset_refuses, check_dataset_memory;
+check_fn check_metric_identical, check_metric_order, check_metric_batches, check_metric_values;
+check_fn check_dataset_info, check_dataset_pure, check_dataset_values, check_dataset_refuses, check_dataset_memory, check_dataset_params;
 check_fn check_backend_open, check_backend_memory, check_backend_ops, check_backend_specials, check_backend_random, check_backend_again;
 #endif

@@ -32,6 +32,7 @@ static void describe(const abi_plugin *p) {
   if (d->paper) printf("  %s\n", d->paper);
   names("needs", d->needs);
   names("provides", d->provides);
+  if (d->kind == GANTRY_KIND_REGULARIZER) printf("  acts on d; \"of\": [\"g\"], [\"d\"] or [\"g\", \"d\"] in the experiment says otherwise\n");
   for (uint32_t k = 0; k < d->param_count; k++) {
     static const char *const types[] = {"?", "bool", "int", "float", "enum", "string", "ints", "floats", "path"};
     const gantry_param *q = abi_param_at(d, k);

@@ -5,7 +5,23 @@
 #include "cli/commands.h"
 
 static const char views[] =
-  "views: runs cells results ranking curves samples levels pairs effects settings events missing, and g_<grid> with a column per factor and metric";
+  "views and their columns (experiments/FORMAT.md says what they mean):\n"
+  "  runs      run grid cell label seed status step total_steps images train_s error_class error_text attempt dir run_id config_id\n"
+  "  cells     grid cell label config_id excluded same_as\n"
+  "  results   run grid cell label seed status metric protocol weights last last_step best best_step n n_bad\n"
+  "  ranking   grid metric protocol weights cell label n diverged mean sd mean_best\n"
+  "  curves    run grid cell label seed metric weights step images train_s value protocol\n"
+  "  pairs     grid factor from_level to_level from_cell to_cell seed metric protocol weights from_value to_value change_pct\n"
+  "  effects   grid factor from_level to_level metric protocol weights n_pairs mean_change_pct n_lower\n"
+  "  levels    run grid cell seed factor level is_baseline\n"
+  "  settings  run grid cell seed path value\n"
+  "  samples   run grid cell label seed step kind path sha256 bytes\n"
+  "  events    run grid cell label seed step level code text\n"
+  "  failures  run grid cell label seed status step error_class exit_code exit_signal plugin place error_text attempt log_tail\n"
+  "  missing   grid cell label seed status\n"
+  "  tags      run grid cell label seed tag\n"
+  "  notes     run grid created_ms text\n"
+  "  g_<grid>  run cell label seed status step images train_s, and a column for each factor and metric";
 
 int cmd_query(int argc, char **argv) {
   enum { OUT, JSON, CSV, N };
@@ -15,6 +31,8 @@ int cmd_query(int argc, char **argv) {
   const char *words[4];
   uint32_t n;
   int code = cli_parse(argc, argv, "gantry query [DB] \"SELECT ...\" [--json|--csv]", f, N, -1, words, 4, &n);
+  for (int k = 1; code >= 0 && k < argc; k++)
+    if (!strcmp(argv[k], "--help")) puts(views);
   if (code >= 0) return code;
   if (n > 2) {
     fprintf(stderr, "gantry query: too many words; is the SQL in quotes?\n");

@@ -68,6 +68,8 @@ static gantry_status probe(train_run *r, rec_writer *w, err *e) {
     snprintf(text, sizeof text, "%016llx", (unsigned long long)r->programs.p[k].hash);
     fact(w, name, text);
   }
+  beat(w, "building the metrics");
+  TRY(train_metrics_build(r, e));
   return rec_flush(w, e);
 }
 

@@ -8,13 +8,29 @@
 #include "cli/cli.h"
 #include "cli/plugins_check.h"
 
-static void print_text(const check_report *r, uint64_t seed) {
+/* Skipped tests with one reason are one line, behind the others: after a refused file there are many. */
+static void print_skips(const check_report *r) {
+  for (uint32_t k = 0; k < r->results.n; k++) {
+    const check_result *x = &r->results.p[k];
+    uint32_t n = 0, said = 0;
+    if (x->verdict != CHECK_SKIP) continue;
+    for (uint32_t j = 0; j < k; j++) said |= r->results.p[j].verdict == CHECK_SKIP && !strcmp(r->results.p[j].why, x->why);
+    for (uint32_t j = k; j < r->results.n; j++) n += r->results.p[j].verdict == CHECK_SKIP && !strcmp(r->results.p[j].why, x->why);
+    if (said) continue;
+    if (n == 1) printf("  %-8s %-24s %s\n", "skip", x->test, x->why);
+    else printf("  %-8s %u tests, %s ...: %s (-v lists them)\n", "skip", n, x->test, x->why);
+  }
+}
+
+static void print_text(const check_report *r, uint64_t seed, int all) {
   printf("%s%s%s%s%s\n", r->path, r->kind[0] ? "  " : "", r->kind, r->kind[0] ? " " : "", r->name);
   for (uint32_t k = 0; k < r->results.n; k++) {
     const check_result *x = &r->results.p[k];
+    if (x->verdict == CHECK_SKIP && !all) continue;
     if (x->verdict == CHECK_PASS && !strncmp(x->test, "op/", 3)) continue; /* hundreds; the last line counts them */
     printf("  %-8s %-24s %s\n", check_verdict_name(x->verdict), x->test, x->why);
   }
+  if (!all) print_skips(r);
   printf("  %u passed, %u failed, %u crashed, %u timed out, %u skipped, %u warnings (seed %llu)\n", r->count[CHECK_PASS], r->count[CHECK_FAIL], r->count[CHECK_CRASH], r->count[CHECK_TIMEOUT], r->count[CHECK_SKIP],
          r->count[CHECK_WARN], (unsigned long long)seed);
   fflush(stdout);
@@ -68,7 +84,7 @@ static const char *file_of(const char *word, abi_registry *reg) {
 }
 
 int plugins_check(int argc, char **argv) {
-  enum { ONLY, JSON, IN_PROCESS, SEED, TIMEOUT, QUICK, SET, TESTS, N };
+  enum { ONLY, JSON, IN_PROCESS, SEED, TIMEOUT, QUICK, SET, TESTS, VERBOSE, N };
   flag f[N] = {
     [ONLY] = {.name = "--only", .value = "RE", .help = "tests whose name this extended regular expression fits", .type = FLAG_TEXT},
     [JSON] = {.name = "--json", .help = "print JSON", .type = FLAG_BOOL},
@@ -77,7 +93,8 @@ int plugins_check(int argc, char **argv) {
     [TIMEOUT] = {.name = "--timeout", .value = "SECONDS", .help = "of one test (default 30)", .type = FLAG_INT},
     [QUICK] = {.name = "--quick", .help = "fewer random sets and places of failure", .type = FLAG_BOOL},
     [SET] = {.name = "--set", .value = "KEY=VALUE", .help = "a parameter of the plugin, such as a data set's path", .type = FLAG_LIST},
-    [TESTS] = {.name = "--tests", .help = "list the tests and stop", .type = FLAG_BOOL}};
+    [TESTS] = {.name = "--tests", .help = "list the tests and stop", .type = FLAG_BOOL},
+    [VERBOSE] = {.name = "-v", .help = "a line for each skipped test too", .type = FLAG_BOOL}};
   const char *files[256];
   uint32_t n, bad = 0;
   int rc = flags_parse(argc, argv, "gantry plugins check FILE|NAME...", f, N, files, 256, &n);
@@ -106,7 +123,7 @@ int plugins_check(int argc, char **argv) {
       break;
     }
     if (f[JSON].on) print_json(&r, o.seed, !k);
-    else print_text(&r, o.seed);
+    else print_text(&r, o.seed, f[VERBOSE].on != 0);
     bad += r.count[CHECK_FAIL] + r.count[CHECK_CRASH] + r.count[CHECK_TIMEOUT];
     check_report_free(&r);
   }

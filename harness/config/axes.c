@@ -145,9 +145,10 @@ gantry_status read_axes(plan_in *in, const json_t *axes, const json_t *baseline,
   uint32_t n = object_keys(a, axes, &keys);
   in->axes = ARENA_ARRAY(a, axis, n + 1);
   for (uint32_t k = 0; k < n; k++) {
-    axis *x = &in->axes[k];
+    axis *x = &in->axes[in->n_axes];
     const place *at = doc_place(src, axes, keys[k], 0);
     *x = (axis){.name = keys[k], .self = json_object_get(axes, keys[k])};
+    if (json_is_null(x->self)) continue; /* as if it were not there */
     if (keys[k][strspn(keys[k], id_chars)] || !*keys[k]) return doc_fail(src, at, AT_KEY, e, "\"%s\" cannot name an axis: letters, digits and _ only", keys[k]);
     if (!json_is_object(x->self)) return doc_fail(src, at, AT_VALUE, e, "axis \"%s\" must be {\"path\": ..., \"values\": [...]} or {\"levels\": {...}}", keys[k]);
     TRY(allow_keys(src, x->self, known, 5, a, e));
@@ -166,7 +167,7 @@ gantry_status read_axes(plan_in *in, const json_t *axes, const json_t *baseline,
     in->n_axes++;
     TRY(check_axis(in, x, e));
   }
-  for (uint32_t k = 0; k < n; k++)
+  for (uint32_t k = 0; k < in->n_axes; k++)
     if (in->axes[k].when) TRY(check_predicate(in, src, in->axes[k].when, in->axes[k].self, "when", a, e));
   return read_baseline(in, baseline, src_baseline, a, e);
 }

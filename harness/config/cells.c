@@ -110,6 +110,14 @@ static gantry_status selected(loading *l, const combo *c, uint8_t *yes) {
   return GANTRY_OK;
 }
 
+static gantry_status none_selected(loading *l) {
+  buf said = {0};
+  for (uint32_t k = 0; k < l->o->n_only; k++) buf_printf(&said, "%s--only %s", k ? " " : "", l->o->only[k]);
+  err_set(l->e, GANTRY_E_CONFIG, "%s: no cell has all of these levels; the design decides which combinations there are (\"one_at_a_time\" varies one axis only), and `gantry plan` without --only lists them", said.p);
+  buf_free(&said);
+  return l->e->code;
+}
+
 gantry_status loading_cells(loading *l, const combos *c) {
   cfg_cell *cells = ARENA_ARRAY(l->a, cfg_cell, c->n + 1);
   l->x->cells = cells;
@@ -124,6 +132,9 @@ gantry_status loading_cells(loading *l, const combos *c) {
     find_equal(l, c->p, cells, i);
     if (cells[i].selected && cells[i].same_as >= 0) cells[cells[i].same_as].selected = 1; /* it stands for this one */
   }
+  uint32_t any = 0;
+  for (uint32_t i = 0; i < c->n; i++) any += cells[i].selected;
+  if (l->o->n_only && !any) return none_selected(l);
   cfg_factor *f = ARENA_ARRAY(l->a, cfg_factor, l->in.n_axes + 1);
   for (uint32_t k = 0; k < l->in.n_axes; k++) {
     const axis *x = &l->in.axes[k];

@@ -12,8 +12,8 @@ static const gantry_metric *metric_of(loading *l, const char *id) {
 
 static const gantry_value *value_at(const gantry_metric *m, uint32_t k) { return (const gantry_value *)(const void *)((const char *)m->values + (size_t)k * m->value_stride); }
 
-/* A metric of one value goes by its id, one of several values by id.value; which of them judges must be said or is the first. */
-static gantry_status judge_value(loading *l, const doc *src, const place *at) {
+/* A metric of one value goes by its id, one of several values by id.value; which of them judges must be said or is the first that can: its better is not 0. */
+static gantry_status judge_value(loading *l, const doc *src, const place *at, int said) {
   cfg_experiment *x = l->x;
   if (!x->judge_metric) return GANTRY_OK;
   char *id = arena_str(l->a, x->judge_metric), *dot = strchr(id, '.');
@@ -21,11 +21,17 @@ static gantry_status judge_value(loading *l, const doc *src, const place *at) {
   const gantry_metric *m = metric_of(l, id);
   if (!m || !m->n_values) return GANTRY_OK;
   const char **names = ARENA_ARRAY(l->a, const char *, m->n_values);
-  uint32_t hit = dot ? m->n_values : 0;
+  uint32_t hit = m->n_values, fit = m->n_values; /* fit: the first value of which more or less is better */
   for (uint32_t k = 0; k < m->n_values; k++) {
     names[k] = value_at(m, k)->name;
     if (dot && !strcmp(names[k], dot)) hit = k;
+    if (value_at(m, k)->better && fit == m->n_values) fit = k;
   }
+  if (!dot) hit = fit;
+  if (!dot && fit == m->n_values && !said) return x->judge_metric = NULL, GANTRY_OK; /* nobody asked for it */
+  if (hit < m->n_values ? !value_at(m, hit)->better : !dot)
+    return doc_fail(src, at, AT_VALUE, l->e, "judge: %s%s%s says of itself that neither more nor less of it is better, so it cannot decide between cells%s%s%s%s", id, dot ? "." : "", dot ? dot : "", fit < m->n_values ? "; " : "",
+                    fit < m->n_values ? id : "", fit < m->n_values ? "." : "", fit < m->n_values ? arena_fmt(l->a, "%s can", names[fit]) : "");
   if (hit == m->n_values) {
     buf all = {0};
     for (uint32_t k = 0; k < m->n_values; k++) buf_printf(&all, "%s%s.%s", k ? ", " : "", id, names[k]);
@@ -69,6 +75,12 @@ gantry_status loading_judge(loading *l) {
       *(which == 1 ? &x->judge_weights : &x->judge_reduce) = s;
     }
   }
-  return judge_value(l, src, doc_place(src, v, "metric", 0));
+  int said = json_object_get(v, "metric") != NULL;
+  for (uint32_t k = 0; !said && k < n; k++) { /* the first metric that can decide */
+    x->judge_metric = ids[k];
+    TRY(judge_value(l, src, NULL, 0));
+    if (x->judge_metric) break;
+  }
+  return said ? judge_value(l, src, doc_place(src, v, "metric", 0), 1) : GANTRY_OK;
 }
 

@@ -98,6 +98,15 @@ static gantry_status read_all(data_set *d, int64_t limit_seed, err *e) {
   return GANTRY_OK;
 }
 
+/* A label outside 0 .. classes-1 would be read as no class at all: networks would be conditioned on nothing, silently. */
+static gantry_status check_labels(const data_set *d, err *e) {
+  for (int64_t k = 0; d->labels && k < d->count; k++)
+    if (d->labels[k] < 0 || (uint32_t)d->labels[k] >= d->info.classes)
+      return err_set(e, GANTRY_E_INVALID, "%s (%s): sample %lld of those used from \"%s\" has the label %d, but the set declares %u classes: labels count from 0 to %u", d->el->path ? d->el->path : "data", d->el->plugin->name,
+                     (long long)k, d->split, d->labels[k], d->info.classes, d->info.classes - 1);
+  return GANTRY_OK;
+}
+
 static gantry_status check_info(const data_set *d, err *e) {
   const gantry_dataset_info *i = &d->info;
   int64_t n = 1;
@@ -133,7 +142,12 @@ gantry_status data_open(const abi_element *el, const data_options *o, data_set *
   d->count = o->limit > 0 && o->limit < d->info.count ? o->limit : d->info.count;
   d->sample_bytes = ir_dtype_size(d->info.dtype);
   for (uint32_t k = 0; k < d->info.rank; k++) d->sample_bytes *= d->info.dims[k];
-  if (read_all(d, o->limit_seed, e)) goto failed;
+  if (o->shape_only) {
+    if (d->info.classes) d->labels = d->own_labels = mem_alloc(sizeof(int32_t)); /* that there are some is all that graphs ask */
+    *out = d;
+    return GANTRY_OK;
+  }
+  if (read_all(d, o->limit_seed, e) || check_labels(d, e)) goto failed;
   sha *h = sha_new();
   int64_t shape[8] = {d->info.dtype, d->info.rank, d->count, d->info.dims[0], d->info.dims[1], d->info.dims[2], d->info.classes, 0};
   sha_put(h, shape, sizeof shape);
@@ -158,6 +172,17 @@ void data_close(data_set *d) {
   free(d);
 }
 
+/* A u8 set's arrays speak of samples as read() gives them, 0..255. "modes" lie among the samples and move with them; "sigma" is a distance between samples and shrinks with them. Others are left alone. */
+static const float *in_range(const data_set *d, const gantry_array *a, arena *mem) {
+  float scale = (d->hi - d->lo) / 255.0f, shift = !strcmp(a->name, "modes") ? d->lo : 0;
+  if (d->info.dtype != GANTRY_U8 || (strcmp(a->name, "modes") && strcmp(a->name, "sigma"))) return a->values;
+  size_t n = 1;
+  for (uint32_t k = 0; k < a->rank && k < 4; k++) n *= (size_t)a->dims[k];
+  float *v = ARENA_ARRAY(mem, float, n);
+  for (size_t k = 0; k < n; k++) v[k] = a->values[k] * scale + shift;
+  return v;
+}
+
 gantry_status data_arrays(data_set *d, abi_world *w, err *e) {
   abi_builder *b = d->ctx->builder;
   for (uint32_t k = 0; d->iface->array && k < 1000; k++) {
@@ -167,7 +192,7 @@ gantry_status data_arrays(data_set *d, abi_world *w, err *e) {
     gantry_status st = d->iface->array(&b->cx, d->self, k, &a);
     if (abi_leave(b, f, st == GANTRY_E_UNSUPPORTED ? GANTRY_OK : st, "array")) return abi_builder_status(b, e);
     if (st) return GANTRY_OK;
-    abi_input in = {.name = arena_fmt(w->mem, "data/%s", a.name), .dtype = GANTRY_F32, .rank = a.rank, .values = a.values};
+    abi_input in = {.name = arena_fmt(w->mem, "data/%s", a.name), .dtype = GANTRY_F32, .rank = a.rank, .values = in_range(d, &a, w->mem)};
     for (uint32_t j = 0; j < a.rank && j < 4; j++) in.dims[j] = a.dims[j];
     abi_world_input(w, &in);
   }

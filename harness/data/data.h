@@ -20,6 +20,7 @@ typedef struct data_options {
   int64_t limit, limit_seed; /* samples kept, 0 = all; which of them: drawn with this seed, or -1 = the first */
   double range[2];
   data_where where;
+  uint8_t shape_only;        /* nothing is read: a set to build graphs with, without samples and fingerprint */
 } data_options;
 
 typedef struct data_set {

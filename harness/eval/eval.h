@@ -14,7 +14,7 @@ typedef struct eval_cached { const char *name; exec_program *exe; uint64_t hash;
 typedef struct eval_set { const char *split; int64_t limit; const char *name; data_set *data; } eval_set; /* name: of its tensors on the device */
 typedef struct eval_context {
   abi_world *world;
-  exec_session *session;
+  exec_session *session;    /* NULL: graphs are built and nothing runs (eval_metric_build) */
   abi_registry *registry;
   const abi_element *data_el;
   const data_set *train;    /* already uploaded as "train" */
@@ -30,6 +30,9 @@ typedef struct eval_context {
   const char *features;     /* name of the feature network that is loaded, or NULL */
   char features_sha[65];    /* of its weights */
   const char *cache;        /* folder for what metrics keep of real sets, or NULL */
+  /* Told of everything that a metric's passes kept, f64, before its values are given; and then also of the sets themselves, as "trace.samples", "trace.labels", "trace.z" (not with a cache). Or NULL. */
+  void (*kept)(void *user, uint32_t set, const char *name, uint32_t rank, const int64_t *dims, const double *data);
+  void *kept_user;
 } eval_context;
 
 void eval_init(eval_context *c, abi_world *w, exec_session *s, abi_registry *reg, const abi_element *data_el, const data_set *train, const double *range, uint64_t seed);
@@ -38,8 +41,12 @@ void eval_free(eval_context *c);
 exec_program *eval_compile(eval_context *c, abi_builder *b, err *e);
 exec_program *eval_cached_program(const eval_context *c, const char *name); /* NULL if not compiled yet */
 
+/* Whether samples of such a set can be drawn: images of one channel or three (f32 ones through data.range), points in the plane. */
+int eval_drawable(const data_set *d);
+extern const char eval_undrawable[]; /* the words for one that cannot */
+
 /* weights: GANTRY_EMA or 0. A PNG of rows x cols samples, enlarged to a comfortable size; points in the plane become a scatter plot over
- * real ones. A conditional G draws one row per class (up to 64 classes; then row r shows class r mod classes), the same latents in every row.
+ * real ones. What is not drawable is refused. A conditional G draws one row per class (up to 64 classes; then row r shows class r mod classes), the same latents in every row.
  * interpolate: each row goes from one latent to another: on the great circle between them where they are normal (slerp: White 2016,
  * arXiv:1609.04468), on a straight line where uniform. */
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e);
@@ -63,14 +70,19 @@ typedef struct eval_result {
   const char *protocol;     /* one line: metric, parameters, features, counts, reference set, conventions */
 } eval_result;
 gantry_status eval_metric(eval_context *c, const eval_request *q, eval_result *out, err *e);
+/* Builds every graph that eval_metric would run, in a context without a session: what a metric refuses, a set that is not there, a feature network that does not fit the images
+ * come out before anything trains. Reads no samples. */
+gantry_status eval_metric_build(eval_context *c, const eval_request *q, err *e);
 
 /* cache.c: what one pass kept of a real set, as a file named by everything it depends on. *hit = 0: not there. */
 typedef struct eval_kept { uint32_t set, how, rank; const char *name; int64_t dims[GANTRY_MAX_RANK]; double *data; int64_t room; } eval_kept;
 gantry_status eval_cache_get(const eval_context *c, const char *key, uint32_t set, arena *a, eval_kept **list, uint32_t *n, int *hit, err *e);
 void eval_cache_put(const eval_context *c, const char *key, const eval_kept *list, uint32_t n); /* a cache that cannot be written is no error */
 
-/* features.c: loads the network and its weights into the world and session, once. */
+/* features.c: loads the network and its weights into the world and session (if there is one), once. */
 gantry_status eval_features_load(eval_context *c, const char *name, err *e);
+/* Whether the weights have the shapes that the network asked for when it was last built. */
+gantry_status eval_features_fit(eval_context *c, err *e);
 
 /* scatter.c: points in the plane as a picture; the view follows the reference points. */
 image eval_scatter(const float *reference, int64_t n_reference, const float *points, int64_t n, int64_t size);

@@ -31,18 +31,40 @@ static gantry_status upload_weights(eval_context *c, const st_file *f, const cha
   for (uint32_t k = 0; k < f->n; k++) {
     const st_tensor *t = &f->t[k];
     if (strncmp(t->name, "features/", 9)) return err_set(e, GANTRY_E_IO, "%s: \"%s\" is no tensor of a feature network: make the file with `gantry export`", path, t->name);
+    if (!c->session) continue;
     TRY(exec_tensor_make(c->session, t->name, t->dtype, t->rank, t->dims, e));
     TRY(exec_write(c->session, t->name, t->data, t->bytes, e));
   }
   return GANTRY_OK;
 }
 
+static const char *weights_path(eval_context *c, const abi_plugin *p) {
+  size_t stem = strlen(p->path) - 3; /* without ".so" */
+  return arena_fmt(c->mem, "%.*s.safetensors", (int)stem, p->path);
+}
+
+gantry_status eval_features_fit(eval_context *c, err *e) {
+  abi_plugin *p = abi_need(c->registry, GANTRY_KIND_ARCH, c->features, e);
+  st_file f;
+  if (!p || st_read(weights_path(c, p), &f, e)) return e->code;
+  for (uint32_t k = 0; k < c->world->states.n && !e->code; k++) {
+    const abi_state *s = &c->world->states.p[k];
+    const st_tensor *t = NULL;
+    if (strncmp(s->name, "features/", 9)) continue;
+    for (uint32_t j = 0; j < f.n && !t; j++)
+      if (!strcmp(f.t[j].name, s->name)) t = &f.t[j];
+    if (!t || t->rank != s->rank || memcmp(t->dims, s->dims, sizeof *s->dims * s->rank))
+      err_set(e, GANTRY_E_CONFIG, "the weights of the feature network \"%s\" do not fit these samples: for them its \"%s\" would have another shape; it was trained on samples of another size", c->features, s->name + 9);
+  }
+  st_free(&f);
+  return e->code;
+}
+
 gantry_status eval_features_load(eval_context *c, const char *name, err *e) {
   if (c->features) return !strcmp(c->features, name) ? GANTRY_OK : err_set(e, GANTRY_E_UNSUPPORTED, "one run can use one feature network: \"%s\" is loaded, \"%s\" is asked for", c->features, name);
   abi_plugin *p = abi_need(c->registry, GANTRY_KIND_ARCH, name, e);
   if (!p || abi_open(p, e)) return e->code;
-  size_t stem = strlen(p->path) - 3; /* without ".so" */
-  const char *path = arena_fmt(c->mem, "%.*s.safetensors", (int)stem, p->path);
+  const char *path = weights_path(c, p);
   st_file f;
   if (st_read(path, &f, e)) return err_wrap(e, "weights of the feature network \"%s\"", name);
   gantry_status st = add_network(c, p, e);

@@ -120,7 +120,7 @@ static exec_program *grid_program(eval_context *c, const char *name, uint32_t we
   if (g_net && g_net->uses_label) in[1].t = eval_class_of(cx, gan_div(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)per_class)), g_net->shape.classes);
   gantry_call g = z ? abi_apply(b, GANTRY_G, in, in[1].t.id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights) : (gantry_call){0};
   gantry_t x = abi_t(abi_out(b, g, "image"));
-  if (x.id) ir_output(b->g, "images", c->train->info.dtype == GANTRY_U8 ? gan_cast(cx, levels(b, x, c->train), GANTRY_U8).id : x.id);
+  if (x.id) ir_output(b->g, "images", c->train->info.rank == 3 ? gan_cast(cx, levels(b, x, c->train), GANTRY_U8).id : x.id); /* what lies outside data.range is clipped to it */
   b->program = name;
   return eval_compile(c, b, e);
 }
@@ -131,25 +131,41 @@ static int64_t zoom_for(int64_t rows, int64_t h) {
   return z < 1 ? 1 : z > 8 ? 8 : z;
 }
 
+const char eval_undrawable[] = "samples of this shape cannot be drawn: only gray and RGB images and points in the plane can";
+
+int eval_drawable(const data_set *d) { return d->info.rank == 3 ? d->info.dims[2] == 1 || d->info.dims[2] == 3 : d->info.dims[0] == 2; }
+
+/* Real points for behind a scatter plot: the host's, or the device's where the host's are gone; *copy is to be freed. */
+static gantry_status reference_points(eval_context *c, const float **points, void **copy, err *e) {
+  const exec_tensor *t = exec_tensor_get(c->session, "data/train/samples");
+  *points = c->train->bytes;
+  *copy = NULL;
+  if (*points) return GANTRY_OK;
+  *points = *copy = mem_alloc((size_t)t->bytes);
+  return exec_read(c->session, t->name, *copy, t->bytes, e);
+}
+
 static gantry_status write_images(eval_context *c, const char *tensor, int64_t rows, int64_t cols, const char *path, err *e) {
   const exec_tensor *t = exec_tensor_get(c->session, tensor);
   void *px = mem_alloc((size_t)t->bytes);
+  const float *real = NULL;
+  void *copy = NULL;
   image im = {0};
   gantry_status st = exec_read(c->session, tensor, px, t->bytes, e);
-  if (!st && t->rank == 4 && t->dtype == GANTRY_U8 && (t->dims[3] == 1 || t->dims[3] == 3))
+  if (!st && t->rank == 4)
     im = image_grid(px, rows, cols, t->dims[1], t->dims[2], t->dims[3], 2, zoom_for(rows, t->dims[1]));
-  else if (!st && t->rank == 2 && t->dims[1] == 2)
-    im = eval_scatter(c->train->bytes, c->train->count < 2000 ? c->train->count : 2000, px, t->dims[0], 512);
-  else if (!st)
-    st = err_set(e, GANTRY_E_UNSUPPORTED, "samples of this shape cannot be drawn: only gray and RGB images and points in the plane");
+  else if (!st && !(st = reference_points(c, &real, &copy, e)))
+    im = eval_scatter(real, c->train->count < 2000 ? c->train->count : 2000, px, t->dims[0], 512);
   if (!st) st = png_write(path, &im, e);
   image_free(&im);
+  free(copy);
   free(px);
   return st;
 }
 
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e) {
   const abi_net *g = abi_world_net(c->world, GANTRY_G);
+  if (!eval_drawable(c->train)) return err_set(e, GANTRY_E_UNSUPPORTED, "%s", eval_undrawable);
   int points = c->train->info.rank == 1, what = interpolate ? PATHS : g && g->uses_label && !points ? CLASSES : FREE;
   if (points && !interpolate) rows = 32, cols = 32; /* many small things instead of few large ones */
   if (what == CLASSES && g->shape.classes <= 64) rows = g->shape.classes;

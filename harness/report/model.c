@@ -66,17 +66,33 @@ static gantry_status load_cells(db *d, arena *a, report_model *m, err *e) {
   return GANTRY_OK;
 }
 
-static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
+/* The mean of one kind of reference value (of untrained generators, of held-out images) over the runs, each from the set size that is judged now: a smoke test, or a metric of other
+ * numbers before, left rows of other sizes, with which it has nothing to do. Held-out sets may be smaller than asked for; then the largest. */
+static gantry_status reference(db *d, arena *a, const report_model *m, const char *fake, const char *which, double *out, err *e) {
   db_table t;
-  const char *order = !strcmp(m->reduce, "best") ? (m->higher ? "v.value IS NULL, v.value DESC" : "v.value IS NULL, v.value") : "v.step DESC";
-  const char *sql = arena_fmt(a, "SELECT r.cell,r.seed,r.run,r.status,r.dir,r.error_class,r.error_text,r.run_id,r.step,coalesce(r.total_steps,0),r.train_s,"
-    " (SELECT v.value FROM eval v JOIN metric m ON m.id=v.metric_id WHERE v.run_id=r.run_id AND m.name=?2 AND v.weights<>'real' ORDER BY v.weights='%s' DESC, %s LIMIT 1) FROM runs r WHERE r.grid=?1",
-    !strcmp(m->weights, "raw") ? "raw" : "ema", order);
+  double n_fake = -1, sum = 0;
+  uint32_t n = 0;
+  const char *sql = arena_fmt(a, "SELECT v.n_fake, v.value FROM runs r LEFT JOIN config c ON c.id=r.config_id JOIN eval v ON v.run_id=r.run_id JOIN metric m ON m.id=v.metric_id WHERE r.grid=?1 AND m.name=?2 AND v.value IS NOT NULL AND v.n_fake<=coalesce(%s,v.n_fake) AND %s", fake, which);
   TRY(db_query(d, a, &t, e, sql, "tt", m->grid, m->metric ? m->metric : ""));
-  db_table ends;
-  TRY(db_query(d, a, &ends, e, "SELECT avg(CASE WHEN v.weights<>'real' AND v.step=0 THEN v.value END), avg(CASE WHEN v.weights='real' THEN v.value END) FROM runs r JOIN eval v ON v.run_id=r.run_id JOIN metric m ON m.id=v.metric_id WHERE r.grid=?1 AND m.name=?2", "tt", m->grid, m->metric ? m->metric : ""));
-  m->untrained = ends.n_rows && db_at(&ends, 0, 0)->type != DB_NULL ? db_at(&ends, 0, 0)->f : NAN;
-  m->real = ends.n_rows && db_at(&ends, 0, 1)->type != DB_NULL ? db_at(&ends, 0, 1)->f : NAN;
+  for (uint32_t k = 0; k < t.n_rows; k++) n_fake = fmax(n_fake, (double)db_at(&t, k, 0)->i);
+  for (uint32_t k = 0; k < t.n_rows; k++)
+    if ((double)db_at(&t, k, 0)->i == n_fake) sum += db_at(&t, k, 1)->f, n++;
+  *out = n ? sum / n : NAN;
+  return GANTRY_OK;
+}
+
+static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
+  db_table t, values;
+  uint32_t at = 0; /* in values: both tables go by cell and seed, and of one run the first row is the judged one */
+  const char *order = !strcmp(m->reduce, "best") ? (m->higher ? "v.value IS NULL, v.value DESC" : "v.value IS NULL, v.value") : "v.step DESC";
+  /* how many samples the cell's settings ask for now: "metrics.<id>.fake" */
+  const char *id = m->metric ? arena_strn(a, m->metric, strcspn(m->metric, ".")) : "", *fake = arena_fmt(a, "json_extract(c.json,'$.metrics.\"%s\".fake')", id);
+  const char *sql = arena_fmt(a, "SELECT r.cell,r.seed,v.value,v.n_fake FROM runs r LEFT JOIN config c ON c.id=r.config_id JOIN eval v ON v.run_id=r.run_id JOIN metric m ON m.id=v.metric_id"
+    " WHERE r.grid=?1 AND m.name=?2 AND v.weights<>'real' ORDER BY r.cell,r.seed,v.weights='%s' DESC,v.n_fake=%s DESC,%s", !strcmp(m->weights, "raw") ? "raw" : "ema", fake, order);
+  TRY(db_query(d, a, &values, e, sql, "tt", m->grid, m->metric ? m->metric : ""));
+  TRY(db_query(d, a, &t, e, "SELECT cell,seed,run,status,dir,error_class,error_text,run_id,step,coalesce(total_steps,0),train_s FROM runs WHERE grid=?1 ORDER BY cell,seed", "t", m->grid));
+  TRY(reference(d, a, m, fake, "v.weights<>'real' AND v.step=0", &m->untrained, e));
+  TRY(reference(d, a, m, fake, "v.weights='real'", &m->real, e));
   m->runs = ARENA_ARRAY(a, report_run, (size_t)m->n_cells * m->n_seeds + 1);
   for (size_t k = 0; k < (size_t)m->n_cells * m->n_seeds; k++) m->runs[k].value = NAN;
   for (uint32_t k = 0; k < t.n_rows; k++) {
@@ -85,9 +101,12 @@ static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
     while (s < m->n_seeds && m->seeds[s] != db_at(&t, k, 1)->i) s++;
     if (cell >= m->n_cells || s == m->n_seeds) continue;
     report_run *r = &m->runs[(size_t)cell * m->n_seeds + s];
-    const db_value *v = db_at(&t, k, 11);
+    while (at < values.n_rows && (db_at(&values, at, 0)->i < cell || (db_at(&values, at, 0)->i == cell && db_at(&values, at, 1)->i < db_at(&t, k, 1)->i))) at++;
+    int has = at < values.n_rows && db_at(&values, at, 0)->i == cell && db_at(&values, at, 1)->i == db_at(&t, k, 1)->i, number = has && db_at(&values, at, 2)->type != DB_NULL;
     *r = (report_run){.uid = db_at(&t, k, 2)->s, .status = db_at(&t, k, 3)->s, .dir = db_at(&t, k, 4)->s, .error_class = db_at(&t, k, 5)->s, .error_text = db_at(&t, k, 6)->s, .id = db_at(&t, k, 7)->i,
-                      .step = db_at(&t, k, 8)->i, .total = db_at(&t, k, 9)->i, .train_s = db_at(&t, k, 10)->f, .value = v->type == DB_NULL ? NAN : v->f};
+                      .step = db_at(&t, k, 8)->i, .total = db_at(&t, k, 9)->i, .train_s = db_at(&t, k, 10)->f, .value = number ? db_at(&values, at, 2)->f : NAN};
+    r->n_fake = has ? (double)db_at(&values, at, 3)->i : 0;
+    r->is_nan = has && !number && !strcmp(r->status, "done");
     report_cell *c = &m->cells[cell];
     if (!strcmp(r->status, "done")) c->done++;
     else if (!strcmp(r->status, "diverged")) c->diverged++, r->value = NAN;
@@ -129,7 +148,41 @@ static void contrast(report_model *m, arena *a, uint32_t f, uint32_t level) {
     }
   }
   c.e = stat_paired(d, n, m->n_seeds);
+  stat_doubt(&c.e, m->coarse);
+  c.nothing = c.e.pairs > 0;
+  for (size_t k = 0; k < (size_t)n * m->n_seeds; k++) c.nothing &= isnan(d[k]) || d[k] == 0;
   if (c.e.contexts) m->contrasts[m->n_contrasts++] = c;
+}
+
+/* Two runs with the same value of a count may still be two runs. These are one run twice: of everything that both logged all along, nothing differs (but how fast it went). */
+static gantry_status one_run_twice(db *d, arena *a, int64_t from, int64_t to, int *same, err *e) {
+  db_table t;
+  TRY(db_query(d, a, &t, e, "SELECT count(*), sum(x.n IS NOT y.n OR x.last IS NOT y.last OR x.min IS NOT y.min OR x.max IS NOT y.max) FROM summary x JOIN summary y ON y.metric_id=x.metric_id AND y.run_id=?2 JOIN metric m ON m.id=x.metric_id"
+                           " WHERE x.run_id=?1 AND m.name<>'steps_per_second'", "ii", from, to));
+  *same = t.n_rows && db_at(&t, 0, 0)->i > 0 && db_at(&t, 0, 1)->i == 0;
+  return GANTRY_OK;
+}
+
+/* A level whose runs are those of the baseline changed nothing: its setting was not heard. */
+static gantry_status find_nothing(db *d, arena *a, report_model *m, err *e) {
+  for (uint32_t n = 0; n < m->n_contrasts; n++) {
+    report_contrast *c = &m->contrasts[n];
+    uint32_t f = 0, level = 0;
+    while (strcmp(m->factors[f].name, c->factor)) f++;
+    while (strcmp(m->factors[f].levels[level], c->to)) level++;
+    for (uint32_t i = 0; i < m->n_cells && c->nothing; i++)
+      for (uint32_t k = 0; k < m->n_cells && c->nothing; k++) {
+        if (m->cells[i].excluded || m->cells[k].excluded || m->cells[i].level[f] != m->factors[f].baseline || m->cells[k].level[f] != level || !neighbours(m, i, k, f)) continue;
+        for (uint32_t s = 0; s < m->n_seeds && c->nothing; s++) {
+          const report_run *x = report_run_at(m, i, s), *y = report_run_at(m, k, s);
+          int same = 1;
+          if (isnan(x->value) || isnan(y->value)) continue;
+          if (x->id != y->id) TRY(one_run_twice(d, a, x->id, y->id, &same, e));
+          c->nothing = (uint8_t)same;
+        }
+      }
+  }
+  return GANTRY_OK;
 }
 
 /* Holm's correction over all contrasts: the k-th smallest p times what is left. */
@@ -170,10 +223,12 @@ static void compare_cells(report_model *m, arena *a) {
     if (m->base >= 0 && m->base != (int64_t)k) {
       differences(m, (uint32_t)m->base, k, d);
       c->against_base = stat_paired(d, 1, m->n_seeds);
+      stat_doubt(&c->against_base, m->coarse);
     }
     if (m->best < 0) continue;
     differences(m, (uint32_t)m->best, k, d);
     stat_effect e = stat_paired(d, 1, m->n_seeds);
+    stat_doubt(&e, m->coarse);
     c->close_to_best = m->best == (int64_t)k || isnan(e.lo) || (e.lo <= 0 && e.hi >= 0); /* no replication, no distinction */
   }
 }
@@ -193,6 +248,13 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
     if (m->runs[k].value <= 0) m->log_scale = 0; /* ratios need positive numbers */
   }
   double *v = ARENA_ARRAY(a, double, m->n_seeds + 1);
+  m->coarse = with > 0;
+  for (size_t k = 0; k < (size_t)m->n_cells * m->n_seeds; k++) {
+    const report_run *r = &m->runs[k];
+    m->n_nan += r->is_nan;
+    m->n_measured += r->is_nan || !isnan(r->value);
+    if (!isnan(r->value)) m->coarse &= r->n_fake > 0 && stat_coarse(&r->value, 1, r->n_fake);
+  }
   for (uint32_t k = 0; k < m->n_cells; k++) {
     for (uint32_t s = 0; s < m->n_seeds; s++) v[s] = report_run_at(m, k, s)->value;
     m->cells[k].stat = stat_of(v, m->n_seeds);
@@ -210,8 +272,10 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
     for (uint32_t i = 0; i < m->factors[f].n_levels; i++)
       if (i != m->factors[f].baseline) contrast(m, a, f, i);
   correct(m);
-  m->warnings = ARENA_ARRAY(a, const char *, 8);
+  TRY(find_nothing(d, a, m, e));
+  m->warnings = ARENA_ARRAY(a, const char *, 9);
   if (with && m->n_seeds < 5) warn(m, arena_fmt(a, "Only %u seed%s: intervals are wide, and no sign-flip p-value can be below %.3g. Five or more are recommended.", m->n_seeds, m->n_seeds == 1 ? "" : "s", m->n_seeds > 1 ? 2.0 / (1u << m->n_seeds) : 1.0));
+  if (m->n_nan && with) warn(m, arena_fmt(a, "%s was NaN in %u of %u finished runs: they are missing from every number here.", m->metric, m->n_nan, m->n_measured));
   if (diverged) warn(m, arena_fmt(a, "%u run%s diverged. Means leave them out; they are counted beside the means.", diverged, diverged == 1 ? "" : "s"));
   if (failed) warn(m, arena_fmt(a, "%u run%s failed and %s missing from every number here.", failed, failed == 1 ? "" : "s", failed == 1 ? "is" : "are"));
   if (pruned) warn(m, arena_fmt(a, "%u run%s ended early (early_stopping): means and intervals are of those that were let live, which flatters settings that are often bad.", pruned, pruned == 1 ? " was" : "s were"));

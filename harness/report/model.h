@@ -4,7 +4,7 @@
 #include "report/stats.h"
 #include "store/db.h"
 
-typedef struct report_run { const char *uid, *status, *dir, *error_class, *error_text; int64_t id, step, total; double value, train_s; } report_run; /* uid NULL: none */
+typedef struct report_run { const char *uid, *status, *dir, *error_class, *error_text; int64_t id, step, total; double value, train_s; double n_fake; uint8_t is_nan; } report_run; /* uid NULL: none; n_fake: samples behind the value, 0 without; is_nan: measured, and no number */
 typedef struct report_cell {
   const char *label, *excluded;
   const int64_t *level;       /* by factor; -1 = does not apply */
@@ -15,7 +15,7 @@ typedef struct report_cell {
   stat_effect against_base;   /* to the baseline cell; contexts 0 if it is that cell */
 } report_cell;
 typedef struct report_factor { const char *name; const char **levels; uint32_t n_levels, baseline; } report_factor;
-typedef struct report_contrast { const char *factor, *from, *to; stat_effect e; double worst_context, best_context; double p_holm; } report_contrast;
+typedef struct report_contrast { const char *factor, *from, *to; stat_effect e; double worst_context, best_context; double p_holm; uint8_t nothing; } report_contrast; /* nothing: every pair of runs is identical, step by step */
 typedef struct report_model {
   const char *grid, *question, *metric, *weights, *reduce;
   int higher, log_scale;      /* log_scale: differences are of logarithms, shown as percentages */
@@ -29,6 +29,8 @@ typedef struct report_model {
   uint32_t n_factors;
   report_contrast *contrasts;
   uint32_t n_contrasts;
+  uint32_t n_measured, n_nan; /* finished runs with the metric, and those of them where it was NaN */
+  int coarse;                 /* the metric's values are counts or shares of counts */
   double untrained, real;     /* the metric of generators before their first step, and of held-out real images; NAN if not measured */
   int64_t best, base;         /* cells, or -1 */
   const char **warnings;

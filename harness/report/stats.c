@@ -178,3 +178,21 @@ done:
   free(means);
   return r;
 }
+
+void stat_doubt(stat_effect *e, int coarse) {
+  double none = 1e-12 * fabs(e->mean);
+  if (isnan(e->lo) || !(e->se <= none || (coarse && e->df < 1.5))) return;
+  e->few = 1;
+  e->lo = e->hi = NAN;
+}
+
+int stat_coarse(const double *v, uint32_t count, double n) {
+  uint32_t seen = 0;
+  for (uint32_t k = 0; k < count; k++) {
+    double x = v[k] * n;
+    if (isnan(x)) continue;
+    seen++;
+    if (fabs(x - nearbyint(x)) > 1e-6) return 0;
+  }
+  return seen > 0;
+}

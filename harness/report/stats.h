@@ -23,6 +23,12 @@ typedef struct stat_effect {
   double p, p_least;                        /* sign flips of whole seeds (of pairs where contexts are what varies); least attainable */
   double share_less;                        /* share of pairs below 0, ties half */
   uint8_t by_seed;                          /* the seeds' variance was the larger */
+  uint8_t few;                              /* stat_doubt: what varies is too few or too coarse to tell an interval from */
 } stat_effect;
 stat_effect stat_paired(const double *d, uint32_t contexts, uint32_t seeds);
+/* Takes the interval away where it would only pretend: differences without any spread (two counts that differ by the same number in both pairs say nothing of how far
+ * a third one would lie), and, where the values are counts or shares of counts (`coarse`), a spread that one degree of freedom alone tells: two such values agree by chance. */
+void stat_doubt(stat_effect *e, int coarse);
+/* Whether every value (NaN left out) is a whole number of n-ths, so a count or a share of n. */
+int stat_coarse(const double *v, uint32_t count, double n);
 #endif

@@ -16,11 +16,13 @@ const char *report_change(const report_model *m, arena *a, double d) {
 }
 
 const char *report_change_interval(const report_model *m, arena *a, const stat_effect *e) {
+  if (e->few) return "(too few pairs)";
   if (isnan(e->lo)) return "(no replication)";
   return arena_fmt(a, "[%s, %s]", report_change(m, a, e->lo), report_change(m, a, e->hi));
 }
 
 static const char *word(const report_model *m, const stat_effect *e) {
+  if (e->few) return "too few pairs to tell";
   if (isnan(e->lo)) return "cannot be judged without a second seed";
   if (e->lo <= 0 && e->hi >= 0) return "cannot be told from nothing";
   return (e->mean > 0) == m->higher ? "better" : "worse";
@@ -32,7 +34,8 @@ void report_verdict(const report_model *m, arena *a, buf *out) {
     return;
   }
   if (m->best < 0) {
-    buf_printf(out, "No run has a value of %s yet.\n", m->metric);
+    if (m->n_nan) buf_printf(out, "%s was NaN in %u of %u finished runs.\n", m->metric, m->n_nan, m->n_measured);
+    else buf_printf(out, "No run has a value of %s yet.\n", m->metric);
     return;
   }
   if (!isnan(m->untrained)) buf_printf(out, "Untrained generators: %s %.4g.%s", m->metric, m->untrained, isnan(m->real) ? "\n" : "");
@@ -50,6 +53,10 @@ void report_verdict(const report_model *m, arena *a, buf *out) {
   else if (with > 1) buf_printf(out, "Every other cell differs from it (paired over seeds, 95 %%).\n");
   for (uint32_t k = 0; k < m->n_contrasts; k++) {
     const report_contrast *c = &m->contrasts[k];
+    if (c->nothing) {
+      buf_printf(out, "%s: %s instead of %s is identical in every run: this setting changed nothing (%u pair%s).\n", c->factor, c->to, c->from, c->e.pairs, c->e.pairs == 1 ? "" : "s");
+      continue;
+    }
     buf_printf(out, "%s: %s instead of %s changes %s by %s %s: %s (%u pair%s in %u context%s).\n", c->factor, c->to, c->from, m->metric, report_change(m, a, c->e.mean), report_change_interval(m, a, &c->e),
                word(m, &c->e), c->e.pairs, c->e.pairs == 1 ? "" : "s", c->e.contexts, c->e.contexts == 1 ? "" : "s");
   }

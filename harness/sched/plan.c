@@ -53,7 +53,6 @@ void sched_plugins_of(const cfg_run *r, abi_registry *reg, sched_each_plugin *fn
 }
 
 static void hash_plugin(void *user, const char *slot, const abi_plugin *p) {
-  if (p->desc->kind == GANTRY_KIND_METRIC) return; /* shapes no weights */
   put_text(user, slot);
   put_text(user, p->sha256);
 }
@@ -66,6 +65,15 @@ static void probe_key(const cfg_run *r, abi_registry *reg, const sched_options *
   snprintf(length, sizeof length, "%u %.17g", r->length.unit, r->length.n);
   put_text(s, length);
   sched_plugins_of(r, reg, hash_plugin, s);
+  put_text(s, r->eval_json); /* metrics shape no weights, but whether they can be computed is asked too */
+  for (uint32_t k = 0; k < r->n_metrics; k++) {
+    const abi_plugin *f = r->metrics[k].features ? abi_find(reg, GANTRY_KIND_ARCH, r->metrics[k].features) : NULL;
+    if (!f) continue;
+    arena *a = arena_new();
+    put_text(s, f->sha256);
+    put_stat(s, arena_fmt(a, "%.*s.safetensors", (int)strlen(f->path) - 3, f->path));
+    arena_free(a);
+  }
   put_stat(s, o->exe);
   const gantry_plugin *data = abi_find(reg, GANTRY_KIND_DATASET, r->data.name)->desc;
   for (uint32_t k = 0; k < data->param_count; k++)
@@ -256,7 +264,8 @@ static int decide(const sched_job *j, const cfg_experiment *x, const sched_optio
   if (!strcmp(s, "diverged")) return SCHED_DONE; /* an outcome */
   if (!strcmp(s, "pruned")) return x->early.rule && !o->again ? SCHED_DONE : SCHED_CONTINUE;
   if (!strcmp(s, "done")) return j->run.step < j->total ? SCHED_CONTINUE : strcmp(j->run.eval_key, j->eval_key) ? SCHED_EVALUATE : SCHED_DONE;
-  if (!strcmp(s, "failed")) return o->again ? SCHED_RETRY : SCHED_FAILED; /* one that was killed from outside just goes on */
+  int same = !*j->run.eval_key || !strcmp(j->run.eval_key, j->try_key); /* not: it failed as a smoke test, with another metric, or with a plugin that was rebuilt since */
+  if (!strcmp(s, "failed") && same) return o->again ? SCHED_RETRY : SCHED_FAILED; /* one that was killed from outside just goes on */
   return j->run.step > 0 ? SCHED_CONTINUE : SCHED_TRAIN;
 }
 
@@ -269,7 +278,7 @@ static void store_plugin(void *user, const char *slot, const abi_plugin *p) {
 static gantry_status plan_one(const cfg_experiment *x, abi_registry *reg, const sched_options *o, db *d, int write, arena *a, sched_plan *p, uint32_t cell, uint64_t seed, err *e) {
   uint32_t of = x->cells[cell].same_as >= 0 ? (uint32_t)x->cells[cell].same_as : cell;
   const cfg_run *r = x->cells[of].run;
-  char run_key[65], eval[65];
+  char run_key[65], eval[65], tried[65];
   const char *variant = "";
   for (uint32_t k = 0; k < of; k++) /* cells that train alike but are not the same (another length, other metrics) are runs of their own */
     if (x->cells[k].run && !strcmp(x->cells[k].run->train_json, r->train_json)) variant = r->json;
@@ -278,6 +287,12 @@ static gantry_status plan_one(const cfg_experiment *x, abi_registry *reg, const 
   sha_hex(r->eval_json, strlen(r->eval_json), eval);
   sched_job j = {.cell = cell, .seed = seed, .cfg = r, .label = x->cells[cell].label, .eval_key = arena_str(a, eval), .total = p->cells[of].steps};
   if (d) TRY(db_find_run(d, run_key, a, &j.run, e));
+  sha *h = sha_new();
+  put_text(h, arena_fmt(a, "tried|%lld", (long long)j.total));
+  put_text(h, r->eval_json);
+  sched_plugins_of(r, reg, hash_plugin, h);
+  sha_end(h, tried);
+  j.try_key = arena_str(a, tried);
   j.action = of != cell ? SCHED_SAME : decide(&j, x, o);
   if (write) {
     if (!j.run.id) {

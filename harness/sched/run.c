@@ -96,7 +96,7 @@ static void on_record(void *user, const rec *r) {
         s->ended_ms = proc_now_ms();
         proc_signal(&s->c.p, SIGTERM);
       }
-      if (s->judge && !strcmp(r->u.eval.metric, s->judge) && (!strcmp(s->judge_weights, "auto") || !strcmp(s->judge_weights, r->u.eval.weights))) s->shown.judge = r->u.eval.value;
+      if (s->judge && !strcmp(r->u.eval.metric, s->judge) && strcmp(r->u.eval.weights, "real") && (!strcmp(s->judge_weights, "auto") || !strcmp(s->judge_weights, r->u.eval.weights))) s->shown.judge = r->u.eval.value;
       break;
     }
     case REC_DONE:
@@ -156,6 +156,7 @@ static void tell_user(going *g, const slot *s, const db_end *x) {
 static gantry_status finish(going *g, slot *s) {
   verdict v = verdict_of(&(verdict_in){.c = &s->c, .status = s->status, .error_class = s->error_class, .text = s->text, .doing = s->doing, .log = s->log, .eval_key = s->job->eval_key, .silent_s = s->silent_s,
                                        .memory_bytes = g->o->memory_bytes, .why = s->why, .ended = s->ended ? s->ended : s->stop_sent ? ENDED_ASKED : ENDED_NOT}, s->a);
+  if (!strcmp(v.end.status, "failed")) v.end.eval_key = s->job->try_key;
   gantry_status st = g->e->code ? g->e->code : db_run_end(g->d, s->job->run.id, &v.end, g->e);
   fault_point("sched.ended");
   tell(g, s, &v.end);

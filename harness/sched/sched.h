@@ -28,6 +28,7 @@ typedef struct sched_job {
   db_run run;
   const cfg_run *cfg;
   const char *label, *eval_key;
+  const char *try_key;            /* what can make a run fail: its length, metrics and plugins; a run that failed under another one is tried anew */
   int64_t total;                  /* steps */
 } sched_job;
 typedef struct sched_fact { const char *name, *value; const struct sched_fact *next; } sched_fact;

@@ -2,6 +2,7 @@
  *
  *   class            how it shows                                        another try
  *   configuration    exit 64, or its last record says so                 no
+ *   refused          exit 70, and its last record says why in words      no
  *   crash            SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, exit 70   yes
  *   memory           exit 71, or a failed allocation under the limit     yes, alone
  *   device           its last record says so: a GPU was lost, or refuses yes
@@ -106,9 +107,9 @@ verdict verdict_of(const verdict_in *in, arena *a) {
     v.again = v.alone = 1;
   } else if (end->signal) {
     by_signal(in, &v, tail, a);
-  } else if (end->code == EX_PLUGIN) {
-    v.end.error_class = "crash";
-    v.again = 1;
+  } else if (end->code == EX_PLUGIN) { /* in words: a plugin or the host refused what was built, and would again */
+    v.again = !(in->status && in->text && *in->text);
+    v.end.error_class = v.again ? "crash" : "refused";
   } else if (!v.end.error_class) {
     v.end.error_class = end->code == EX_CONFIG_ ? "configuration" : "ended early";
     v.again = end->code != EX_CONFIG_;

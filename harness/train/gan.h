@@ -18,6 +18,11 @@ typedef struct train_update {
 static inline const gantry_regularizer *train_hooks(const abi_regularizer *g) { return g->el.plugin->iface; }
 static inline int64_t train_batch(const cfg_run *c) { return c->batch / c->accumulate; }
 
+/* Notes whether a hook made something: its result is another tensor than before, or a state was set since `mark`. */
+static inline void train_contributes(const train_update *u, const abi_regularizer *g, int changed, uint32_t mark) {
+  if (changed || abi_mark(u->b) != mark) u->r->contributes[g - u->b->world->regs] = 1;
+}
+
 void train_update_open(train_update *u, train_run *r, abi_builder *b, uint32_t role);
 /* How many images ago the real batch of a program after D's update was drawn: the last ones D saw, part by part. */
 ir_id train_back(train_update *u);

@@ -15,8 +15,10 @@ ir_id train_seen(train_update *u, ir_id x, int is_real) {
     if (!train_hooks(g)->input || !(g->of >> GANTRY_D & 1)) continue;
     abi_frame f = enter_hook(b, g);
     gantry_t t = abi_t(x);
+    uint32_t mark = abi_mark(b);
     if (ABI_CALL(b, f, "input", train_hooks(g)->input(&b->cx, &u->st, &in, &t))) return 0;
-    x = t.id;
+    train_contributes(u, g, t.id != x, mark);
+    if (!(x = abi_given(b, &g->el, "input", t, x))) return 0;
   }
   return x;
 }
@@ -67,10 +69,14 @@ static int loss_param(const train_run *r, const char *key) {
   return k >= 0 && abi_param_at(r->loss.plugin, (uint32_t)k)->type == GANTRY_P_FLOAT ? k : -1;
 }
 
-/* Logits above it mean "real": the loss's constant, or half way between the targets that its parameters set. */
-static double threshold(const train_run *r) {
+/* Logits above it mean "real": the loss's constant or what it says of its parameters, or half way between the targets that its parameters set. */
+static double threshold(const train_run *r, abi_builder *b) {
+  gantry_loss_constants c;
+  const gantry_loss *l = r->loss.plugin->iface;
+  abi_loss_constants(b, &r->loss, &c);
+  if (GANTRY_HAS(l, constants) && l->constants) return c.threshold;
   int real = loss_param(r, "target_real"), fake = loss_param(r, "target_fake");
-  return real >= 0 && fake >= 0 ? (r->loss.values[real].f + r->loss.values[fake].f) / 2 : ((const gantry_loss *)r->loss.plugin->iface)->threshold;
+  return real >= 0 && fake >= 0 ? (r->loss.values[real].f + r->loss.values[fake].f) / 2 : c.threshold;
 }
 
 static gantry_t plain_target(train_update *u, const char *key, double constant) {
@@ -85,7 +91,7 @@ static gantry_t plain_target(train_update *u, const char *key, double constant) 
 void train_update_open(train_update *u, train_run *r, abi_builder *b, uint32_t role) {
   const abi_net *d = abi_world_net(r->world, GANTRY_D);
   *u = (train_update){.r = r, .b = b, .loss = r->loss.plugin->iface, .role = role, .batch = train_batch(r->cfg)};
-  u->st = (gantry_step){.struct_size = sizeof u->st, .net = role, .batch = u->batch, .logits = u->batch / (d->pack > 1 ? d->pack : 1), .loss_flags = u->loss->flags, .threshold = threshold(r)};
+  u->st = (gantry_step){.struct_size = sizeof u->st, .net = role, .batch = u->batch, .logits = u->batch / (d->pack > 1 ? d->pack : 1), .loss_flags = u->loss->flags, .threshold = threshold(r, b)};
   u->st.updates = abi_t(abi_counter_f32(b, role == GANTRY_D ? "d.updates" : "g.updates"));
   b->images = abi_counter_f32(b, "images");
   u->st.images = abi_t(b->images);
@@ -101,7 +107,10 @@ static gantry_status targets(train_update *u, gantry_loss_in *in) {
     const abi_regularizer *g = &b->world->regs[k];
     if (!train_hooks(g)->target || !(g->of >> GANTRY_D & 1)) continue;
     abi_frame f = enter_hook(b, g);
+    uint32_t mark = abi_mark(b), real = in->target_real.id, fake = in->target_fake.id;
     TRY(ABI_CALL(b, f, "target", train_hooks(g)->target(&b->cx, &u->st, &in->target_real, &in->target_fake)));
+    train_contributes(u, g, in->target_real.id != real || in->target_fake.id != fake, mark);
+    if (!abi_given(b, &g->el, "target of real", in->target_real, 0) || !abi_given(b, &g->el, "target of fake", in->target_fake, 0)) return b->err.code;
   }
   return GANTRY_OK;
 }
@@ -111,8 +120,9 @@ static ir_id call_loss(train_update *u, gantry_loss_in *in) {
   abi_builder *b = u->b;
   if (targets(u, in)) return 0;
   abi_frame f = abi_enter(b, &u->r->loss, "loss", NULL);
-  ABI_CALL(b, f, u->role == GANTRY_D ? "loss of D" : "loss of G", (u->role == GANTRY_D ? u->loss->d : u->loss->g)(&b->cx, in, &out));
-  if (out.id && ir_at(b->g, out.id)->rank) {
+  const char *whose = u->role == GANTRY_D ? "loss of D" : "loss of G";
+  if (ABI_CALL(b, f, whose, (u->role == GANTRY_D ? u->loss->d : u->loss->g)(&b->cx, in, &out)) || !abi_given(b, &u->r->loss, whose, out, 0)) return 0;
+  if (ir_at(b->g, out.id)->rank) {
     err_set(&b->err, GANTRY_E_SHAPE, "%s (%s): a loss is one number, this one has %u axes", u->r->loss.path, u->r->loss.plugin->name, ir_at(b->g, out.id)->rank);
     return 0;
   }
@@ -123,7 +133,15 @@ ir_id train_term(train_update *u, const abi_regularizer *g, ir_id *log) {
   abi_builder *b = u->b;
   gantry_term t = {.struct_size = sizeof t};
   abi_frame f = enter_hook(b, g);
+  uint32_t mark = abi_mark(b);
   if (ABI_CALL(b, f, "term", train_hooks(g)->term(&b->cx, &u->st, &t))) return 0;
+  train_contributes(u, g, t.value.id || t.log.id, mark);
+  if (!t.value.id) return 0; /* no term in this update; a call that failed has left its error */
+  if (!abi_given(b, &g->el, "term", t.value, 0) || (t.log.id && !abi_given(b, &g->el, "term's log", t.log, 0))) return 0;
+  if (ir_at(b->g, t.value.id)->rank) {
+    err_set(&b->err, GANTRY_E_SHAPE, "%s (%s): term: a term is one number, this one has %u axes", g->el.path, g->el.plugin->name, ir_at(b->g, t.value.id)->rank);
+    return 0;
+  }
   *log = t.log.id ? t.log.id : t.value.id;
   return t.value.id;
 }
@@ -262,7 +280,10 @@ ir_id train_control(train_update *u) {
     gantry_control c = {.struct_size = sizeof c};
     if (!train_hooks(g)->control || !(g->of >> u->role & 1)) continue;
     abi_frame f = enter_hook(b, g);
+    uint32_t mark = abi_mark(b);
     if (ABI_CALL(b, f, "control", train_hooks(g)->control(&b->cx, &u->st, &c))) return 0;
+    train_contributes(u, g, c.keep.id || c.log.id, mark);
+    if ((c.keep.id && !abi_given(b, &g->el, "control's keep", c.keep, 0)) || (c.log.id && !abi_given(b, &g->el, "control's log", c.log, 0))) return 0;
     if (c.keep.id) keep = keep ? ir_mul(b->g, keep, c.keep.id) : c.keep.id;
     train_log(b, g->el.id, c.log.id);
   }

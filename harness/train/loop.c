@@ -11,7 +11,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "eval/eval.h"
-#include "train/train.h"
+#include "train/metrics.h"
 
 typedef struct loop {
   train_run *r;
@@ -153,13 +153,13 @@ static gantry_status sample_point(loop *l, err *e) {
 
 static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_split, err *e) {
   const cfg_metric *m = &l->r->cfg->metrics[k];
-  eval_request q = {.metric = &l->metrics[k], .features = m->features, .fake = m->fake, .real = m->real, .real_limit = m->real_limit, .weights = ema ? GANTRY_EMA : 0, .fake_split = fake_split};
+  eval_request q = train_metric_request(l->r, k, &l->metrics[k], ema, fake_split);
   eval_result v;
   TRY(eval_metric(&l->eval, &q, &v, e));
   const gantry_metric *iface = l->metrics[k].plugin->iface;
   for (uint32_t j = 0; j < v.n; j++) {
     const gantry_value *d = (const gantry_value *)(const void *)((const char *)iface->values + (size_t)j * iface->value_stride);
-    rec r = {.type = REC_EVAL, .step = l->step};
+    rec r = {.type = REC_EVAL, .step = fake_split ? 0 : l->step}; /* real images know no step: asked again, the same row */
     r.u.eval.metric = v.n == 1 ? l->metrics[k].id : arena_fmt(l->eval.mem, "%s.%s", l->metrics[k].id, d->name);
     r.u.eval.protocol = v.protocol;
     r.u.eval.weights = fake_split ? "real" : ema ? "ema" : "raw";
@@ -182,21 +182,14 @@ static gantry_status put_values(loop *l, uint32_t k, int ema, const char *fake_s
 
 static gantry_status evaluate(loop *l, uint32_t k, err *e) {
   for (int ema = 0; ema < 2; ema++)
-    if ((l->r->cfg->metrics[k].weights & (ema ? CFG_EMA : CFG_RAW)) && (!ema || l->r->cfg->g.ema)) TRY(put_values(l, k, ema, NULL, e));
+    if (train_metric_wants(l->r, k, ema)) TRY(put_values(l, k, ema, NULL, e));
   return rec_flush(l->o->rec, e);
 }
 
-/* What a distance says of real images the network never saw: the floor that generated ones cannot pass. Once, before the first step. */
+/* What a distance says of real images the network never saw: the floor that generated ones cannot pass. Once, beside the last evaluation and by the same protocol, however the run
+ * got there: from a smoke test's checkpoint, or asked again for other metrics. */
 static gantry_status floor_of(loop *l, uint32_t k, err *e) {
-  const cfg_metric *m = &l->r->cfg->metrics[k];
-  const gantry_metric *iface = l->metrics[k].plugin->iface;
-  uint32_t fake = 0, real = 0;
-  for (uint32_t j = 0; j < iface->n_passes; j++) {
-    const gantry_pass *pass = (const gantry_pass *)(const void *)((const char *)iface->passes + (size_t)j * iface->pass_stride);
-    fake += pass->set == GANTRY_FAKE;
-    real += pass->set == GANTRY_REAL;
-  }
-  if (!fake || !real || strcmp(m->real, "train")) return GANTRY_OK;
+  if (!train_metric_has_floor(l->r, k, &l->metrics[k])) return GANTRY_OK;
   return put_values(l, k, 0, "test", e);
 }
 
@@ -263,9 +256,7 @@ static gantry_status prepare(loop *l, err *e) {
   l->metrics = ARENA_ARRAY(r->mem, abi_element, c->n_metrics + 1);
   for (uint32_t k = 0; k < c->n_metrics; k++) {
     const cfg_element *el = &c->metrics[k].el;
-    abi_plugin *p = abi_need(r->registry, GANTRY_KIND_METRIC, el->name, e);
-    if (!p || abi_open(p, e)) return err_wrap(e, "%s", el->path);
-    l->metrics[k] = (abi_element){.plugin = p->live, .values = el->values, .path = el->path, .id = el->id};
+    TRY(train_metric_open(r, k, &l->metrics[k], e));
     l->metric_every[k] = el->every.unit ? period(r, el->every) : r->total_steps;
   }
   beat(l, "preparing");
@@ -306,10 +297,7 @@ static void facts(loop *l) {
 
 static gantry_status train(loop *l, int *outcome, err *e) {
   train_run *r = l->r;
-  if (!l->step) {
-    TRY(points(l, e));
-    for (uint32_t k = 0; k < r->cfg->n_metrics; k++) TRY(floor_of(l, k, e));
-  }
+  if (!l->step) TRY(points(l, e));
   int finished = l->step == r->total_steps; /* resumed at the end: metrics that were added since, or asked for again */
   for (uint32_t k = 0; finished && k < r->cfg->n_metrics; k++) TRY(evaluate(l, k, e));
   while (l->step < r->total_steps && !l->diverged) {
@@ -335,6 +323,7 @@ static gantry_status train(loop *l, int *outcome, err *e) {
     *outcome = TRAIN_DIVERGED;
     return rec_flush(l->o->rec, e);
   }
+  for (uint32_t k = 0; k < r->cfg->n_metrics; k++) TRY(floor_of(l, k, e));
   *outcome = TRAIN_DONE;
   return rec_flush(l->o->rec, e);
 }
@@ -342,7 +331,12 @@ static gantry_status train(loop *l, int *outcome, err *e) {
 gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome, err *e) {
   loop l = {.r = r, .o = o};
   buf warnings = {0};
+  const char *undrawable = NULL;
   gantry_status st = prepare(&l, e);
+  if (!st && l.sample_every && !eval_drawable(r->data)) { /* a picture is for looking at: its absence stops no training */
+    undrawable = arena_fmt(r->mem, "%s, so this run makes no pictures", eval_undrawable);
+    l.sample_every = 0;
+  }
   if (!st) st = train_load(r, o->dir, &l.step, &warnings, e);
   l.best = train_best(r, o->dir); /* after loading, which makes good what an interrupted save left of it */
   if (!st) {
@@ -356,6 +350,10 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
       log_line(LOG_WARN, "%s", warnings.p);
     }
     facts(&l);
+    if (!l.step && undrawable) {
+      event(&l, 2, "no_pictures", undrawable);
+      log_line(LOG_WARN, "%s", undrawable);
+    }
     if (!l.step && r->warm_text) {
       event(&l, r->warm_partial ? 2 : 0, "warm_start", r->warm_text);
       log_line(LOG_INFO, "train.init_from: %s", r->warm_text);

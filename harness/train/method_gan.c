@@ -211,11 +211,26 @@ static gantry_status declare(train_run *r, err *e) {
   return st;
 }
 
+/* A regularizer that is on and made nothing in any program would look like one that helps nobody: it acts on D where "of" says nothing, and is perhaps meant for G. */
+static gantry_status find_idle(const train_run *r, err *e) {
+  for (uint32_t k = 0; k < r->world->n_regs; k++) {
+    const abi_regularizer *g = &r->world->regs[k];
+    const gantry_regularizer *h = train_hooks(g);
+    uint32_t on_g = g->of >> GANTRY_G & 1, on_d = g->of >> GANTRY_D & 1;
+    if (r->contributes[k] || h->lookahead || h->gradient || h->after) continue;
+    return err_set(e, GANTRY_E_CONFIG, "%s (%s) does nothing for %s: its %s%s%s%s%s%smade nothing in any program%s", g->el.path, g->el.plugin->name, on_g && on_d ? "g and d" : on_g ? "g" : "d", h->weight ? "weight " : "",
+                   h->input ? "input " : "", h->target ? "target " : "", h->term ? "term " : "", h->control ? "control " : "", h->weight || h->input || h->target || h->term || h->control ? "hook " : "",
+                   on_g && on_d ? "; leave it out" : on_g ? "; if it is meant for d, leave \"of\" out or set it to [\"d\"]" : "; it acts on d where \"of\" says nothing: if it is meant for g, set \"of\": [\"g\"]");
+  }
+  return GANTRY_OK;
+}
+
 static gantry_status build(train_run *r, err *e) {
   step_programs *s = r->method_state = ARENA_NEW(r->mem, step_programs);
   const abi_world *w = r->world;
   const cfg_run *c = r->cfg;
   s->lazies = ARENA_ARRAY(r->mem, step_update, 2 * w->n_regs + 1);
+  r->contributes = ARENA_ARRAY(r->mem, uint8_t, w->n_regs + 1);
   r->world->loss = train_loss_for_plugins;
   for (uint32_t k = 0; k < w->n_nets; k++) w->nets[k].lazy = lazy_correction(r, w->nets[k].role);
   TRY(declare(r, e));
@@ -228,6 +243,7 @@ static gantry_status build(train_run *r, err *e) {
   for (uint32_t k = 0; k < w->n_regs; k++)
     for (uint32_t role = GANTRY_G; role <= GANTRY_D; role++)
       if (train_hooks(&w->regs[k])->term && w->regs[k].every > 1 && (w->regs[k].of >> role & 1)) TRY(build_lazy(r, &w->regs[k], role, e));
+  TRY(find_idle(r, e));
   s->has_ema = c->g.ema;
   if (s->has_ema) TRY(build_ema(r, e));
   s->ema = r->programs.n - 1;

@@ -43,14 +43,25 @@ static void close_log(abi_builder *b, const log_list *l) {
   abi_bind(b, s.name, gan_add(cx, abi_t(window), gan_concat(cx, parts, 3, 1)).id);
 }
 
+/* Every draw as an output, under the name of its place; a place that draws twice numbers them, so that none hides another. */
+static void trace_draws(abi_builder *b) {
+  for (uint32_t k = 0; k < b->draws.n; k++) {
+    uint32_t before = 0;
+    for (uint32_t j = 0; j < k; j++) before += !strcmp(b->draws.p[j].name, b->draws.p[k].name);
+    ir_output(b->g, before ? arena_fmt(b->mem, "draw/%s.%u", b->draws.p[k].name, before) : arena_fmt(b->mem, "draw/%s", b->draws.p[k].name), b->draws.p[k].id);
+  }
+}
+
 gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32_t mark, err *e) {
   log_list *l = b->user;
   const char *invocation = arena_fmt(b->mem, "%s.invocation", b->program);
   ir_id count = abi_counter(b, invocation);
   abi_bind(b, arena_fmt(b->mem, "counter/%s", invocation), ir_add(b->g, count, ir_const(b->g, GANTRY_I64, 1)));
   close_log(b, l);
+  for (uint32_t k = 0; r->contributes && k < b->transformed.n; k++) /* weight hooks run inside applications */
+    if (b->transformed.p[k].in != b->transformed.p[k].out) r->contributes[b->transformed.p[k].hook] = 1;
   abi_store_bindings(b, keep, mark);
-  for (uint32_t k = 0; r->trace && k < b->draws.n; k++) ir_output(b->g, arena_fmt(b->mem, "draw/%s", b->draws.p[k].name), b->draws.p[k].id);
+  if (r->trace) trace_draws(b);
   gantry_status st = abi_builder_status(b, e);
   if (!st) {
     train_program p = {.name = arena_str(r->mem, b->program), .hash = ir_hash(b->g), .n_log = l->n, .log = ARENA_ARRAY(r->mem, const char *, l->n + 1)};

@@ -50,6 +50,7 @@ struct train_run {
   char warm_sha[65];         /* of that file */
   const char *warm_text;     /* how much of it fits */
   uint8_t warm_partial;      /* some tensors of the networks are not in it, or in another shape */
+  uint8_t *contributes;      /* by regularizer, in hook order: one of its hooks made something in some program */
   void *method_state;        /* arena-owned */
 };
 
@@ -100,8 +101,13 @@ enum { TRAIN_DONE = 0, TRAIN_DIVERGED = 1, TRAIN_STOPPED = 2 };
 /* Resumes from the newest checkpoint in dir, trains to the end, logging, sampling, evaluating and saving on the way. */
 gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome, err *e);
 
+/* metrics.c: builds everything that the run's metrics will ask for, without a session, so that one that cannot be computed is refused before the run. Declares states: call it last. */
+gantry_status train_metrics_build(train_run *r, err *e);
+
 /* trace.c: steps 0 .. n-1 with every input, draw, loss, gradient and state before and after, as one safetensors file. */
 gantry_status train_trace_file(train_run *r, int64_t n, const char *path, err *e);
+/* The evaluation of one metric after n steps, as one safetensors file: the sets as it sees them, what its passes keep, its values. */
+gantry_status train_trace_metric(train_run *r, const char *id, int64_t n, const char *path, err *e);
 
 extern const train_method train_method_gan, train_method_classifier;
 #endif

@@ -28,7 +28,13 @@ static gantry_status g(gantry_ctx *cx, const gantry_loss_in *in, gantry_t *loss)
   return GANTRY_OK;
 }
 
-static const gantry_loss iface = {.struct_size = sizeof iface, .flags = GANTRY_LOSS_PAIRS, .chance_d = 0.6931471805599453, .chance_g = 0.6931471805599453, .d = d, .g = g};
+/* Against the average two halves are added. */
+static gantry_status constants(gantry_ctx *cx, gantry_loss_constants *out) {
+  out->chance_d = out->chance_g = gan_param_i(cx, AGAINST) == 0 ? 0.6931471805599453 : 2 * 0.6931471805599453;
+  return GANTRY_OK;
+}
+
+static const gantry_loss iface = {.struct_size = sizeof iface, .flags = GANTRY_LOSS_PAIRS, .chance_d = 0.6931471805599453, .chance_g = 0.6931471805599453, .d = d, .g = g, .constants = constants};
 GANTRY_PLUGIN(GANTRY_KIND_LOSS, "relativistic", "1.1.0", "relativistic, by pairs or against the average")
   .paper = "Jolicoeur-Martineau 2018, arXiv:1807.00734; Sun et al. 2020; Huang et al. 2024 (R3GAN)", .params = params, .param_count = 1, .iface = &iface
 GANTRY_PLUGIN_END

@@ -19,9 +19,11 @@ static const gantry_pass passes[] = {{GANTRY_FAKE, 0, NULL}};
 static gantry_status pass(gantry_ctx *cx, uint32_t k, const gantry_batch *b) {
   static const int64_t first[2] = {0, 2}, second[2] = {1, 2}, coordinate = 2, rows = 0;
   gantry_t modes = cx->host->net->data(cx, "data.modes"), sigma = cx->host->net->data(cx, "data.sigma");
+  gantry_t x = gan_flatten(cx, b->x);
   int64_t m = gan_dim(cx, modes, 0), d[3] = {b->n, m, gan_dim(cx, modes, 1)};
   (void)k;
-  gantry_t gap = gan_sub(cx, gan_broadcast(cx, b->x, 3, d, first), gan_broadcast(cx, modes, 3, d, second));
+  if (x.id && modes.id && gan_dim(cx, x, 1) != d[2]) return gan_fail(cx, "a mode of data.modes must have as many numbers as a sample, an image H x W x C of them");
+  gantry_t gap = gan_sub(cx, gan_broadcast(cx, x, 3, d, first), gan_broadcast(cx, modes, 3, d, second));
   gantry_t square = gan_sum(cx, gan_square(cx, gap), &coordinate, 1); /* [n, m] */
   gantry_t nearest = gan_argmax(cx, gan_neg(cx, square), 1);
   int64_t grid[2] = {b->n, m}, along[1] = {0};

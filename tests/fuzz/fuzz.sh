@@ -35,7 +35,7 @@ targets=${*:-$(cd tests/fuzz && ls fuzz_*.c | sed 's/fuzz_\(.*\)\.c/\1/')}
 one() {
   local t=$1 said
   mkdir -p $B/corpus/"$t" tests/fuzz/corpus/"$t"
-  if ! clang $flags -fsanitize=fuzzer,address,undefined -o $B/fuzz_"$t" tests/fuzz/fuzz_"$t".c $B/host.a -ljansson -lsqlite3 -lpng -ljpeg -lz -llzma -lmd -lm -ldl -lpthread 2>$B/"$t".log; then
+  if ! clang $flags -fsanitize=fuzzer,address,undefined -o $B/fuzz_"$t" tests/fuzz/fuzz_"$t".c $B/host.a -ljansson -lsqlite3 -lpng -ljpeg -lz -llzma -lmd -lnettle -lm -ldl -lpthread 2>$B/"$t".log; then
     echo "not ok fuzz/$t: does not build: $(grep -m1 -E 'error|undefined' $B/"$t".log)"; return
   fi
   GANTRY_BUILD=$PWD/build/release nice $B/fuzz_"$t" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=4000 -max_len=65536 -artifact_prefix=$B/found/"$t"- -print_final_stats=1 -verbosity=0 $B/corpus/"$t" tests/fuzz/corpus/"$t" >$B/"$t".log 2>&1

@@ -23,7 +23,7 @@ nothing_of_the_tree() { ! grep -rl "$experiments" "$T/prefix/share" "$T/prefix/l
 try no_path_of_the_source_tree nothing_of_the_tree
 
 one_kind() { # kind: make, train, describe
-  gantry plugins new "$1" "my_$1" && make -C "my_$1" && gantry plugins describe "$1/my_$1" --plugin "my_$1/my_$1.so" | grep -q "my_$1  0.1.0" &&
+  gantry plugins new "$1" "my_$1" && make -C "my_$1" check && gantry plugins describe "$1/my_$1" --plugin "my_$1/my_$1.so" | grep -q "my_$1  0.1.0" &&
     gantry run "my_$1/try.json" --plugin "my_$1/my_$1.so" --out "out_$1" --smoke --quiet && gantry query --out "out_$1" "SELECT count(*) n FROM runs WHERE status='done'" --csv | grep -qx 2
 }
 for k in loss arch optim regularizer metric dataset; do try "new_$k" one_kind $k; done

@@ -56,6 +56,8 @@ static void test_conform__names_what_is_wrong_with_a_file(void) {
     {"losses/bad_future", "descriptor", FAIL, "needs plugin ABI 0.99, this gantry has 0."},
     {"bad/bad_huge_struct_size", "file", FAIL, "its descriptor lies outside the file"},
     {"bad/bad_null_build", "interface", FAIL, "its slot \"build\" is NULL: every arch sets it"},
+    {"bad/bad_struct_size", "interface", FAIL, "struct_size is 0: begin the table with .struct_size = sizeof"},
+    {"bad/bad_metric_many", "interface", FAIL, "has 1001 values and 1 passes: a metric has at most 1000 of each"},
     {"losses/bad_default", "parameters", FAIL, "the default of parameter \"margin\" must be in [0, 1]"},
   };
   ALL(rows);
@@ -65,6 +67,12 @@ static void test_conform__names_what_a_pure_plugin_may_not_hold(void) {
   if (SANITIZED) T_SKIP("the ELF rules are off in a host built with a sanitizer");
   static const row rows[] = {
     {"losses/bad_imports", "elf-imports", FAIL, "imports \"pu"},
+    {"bad/bad_many_imports", "elf-imports", FAIL, "\"malloc\""},
+    {"bad/bad_many_imports", "elf-imports", FAIL, "\"printf\""},
+    {"bad/bad_many_imports", "elf-imports", FAIL, "\"rand\""},
+    {"bad/bad_many_imports", "elf-imports", FAIL, "gan_uniform and gan_normal"},
+    {"bad/bad_lazy_binding", "elf-writable", FAIL, "its table of imports (.got.plt, "},
+    {"losses/bad_writable", "elf-writable", FAIL, "(.data)"},
     {"bad/bad_exit", "elf-imports", FAIL, "imports \"exit\""},
     {"bad/bad_startup_files", "elf-imports", FAIL, "contains start-up files: add -nostartfiles, or use plugin.mk"},
     {"losses/bad_export", "elf-exports", FAIL, "exports \"extra\""},
@@ -79,7 +87,7 @@ static void test_conform__names_what_a_pure_plugin_may_not_hold(void) {
 static void test_conform__survives_crashes_hangs_and_exits(void) {
   if (SANITIZED) T_SKIP("a sanitizer turns crashes into exits of its own");
   static const row rows[] = {
-    {"losses/crashes", "configure", CRASH, "SIGSEGV: building with the defaults"},
+    {"losses/crashes", "configure", CRASH, "SIGSEGV in loss of D (crashes): building with the defaults"},
     {"losses/hangs", "configure", TIMEOUT, "did not come back within 300 ms: building with the defaults"},
     {"bad/bad_data_exits", "data-opens", FAIL, "ended the process with status 3 (exit or abort): opening the split \"train\""},
     {"bad/bad_data_prints", "data-opens", FAIL, "printed \"opening"},
@@ -111,10 +119,10 @@ static void test_conform__hostile_hosts(void) {
   if (SANITIZED) T_SKIP("a sanitizer turns crashes into exits of its own");
   static const row rows[] = {
     {"bad/bad_table_size", "host-bigger-tables", FAIL, "loss of D under a host with more slots: loss (bad_table_size): loss of D: this host has another size"},
-    {"bad/bad_optional_table", "host-missing-tables", CRASH, "SIGSEGV: loss of D under a host without optional tables"},
+    {"bad/bad_optional_table", "host-missing-tables", CRASH, "SIGSEGV in loss of D (bad_optional_table): loss of D under a host without optional tables"},
     {"bad/bad_extension", "configure", CRASH, "SIGSEGV"},
-    {"bad/bad_poison", "host-call-fails", CRASH, "SIGFPE: loss of D with the defaults, when call 1 of"},
-    {"bad/bad_data_memory", "data-memory", CRASH, "SIGSEGV: opening and reading, when allocation 1 fails"},
+    {"bad/bad_poison", "host-call-fails", CRASH, "SIGFPE in loss of D (bad_poison): loss of D with the defaults, when call 1 of"},
+    {"bad/bad_data_memory", "data-memory", CRASH, "SIGSEGV in read (bad_data_memory): opening and reading, when allocation 1 fails"},
   };
   ALL(rows);
 }
@@ -122,13 +130,29 @@ static void test_conform__hostile_hosts(void) {
 static void test_conform__parameters_and_graphs(void) {
   static const row rows[] = {
     {"bad/bad_silent", "parameter-bounds", FAIL, "mode=1: loss (bad_silent): loss of D: failed with status 5 and gave no reason"},
-    {"bad/bad_poisoned_result", "configure", FAIL, "loss of G: \"y\" came back poisoned although no call failed"},
+    {"bad/bad_poisoned_result", "configure", FAIL, "loss of G: SUM: its input 1 of 1 is handle 0, though no call before it failed"},
+    {"bad/bad_no_result", "configure", FAIL, "loss of D: \"y\" came back poisoned although no call failed"},
+    {"bad/bad_wrong_input", "configure", FAIL, "regularizers.tested (bad_wrong_input): term: apply: d (toy) has no input \"img\"; it has image, label"},
+    {"bad/bad_unset", "configure", FAIL, "term: apply: what d is fed as \"image\" is handle 0, though no call before it failed"},
+    {"bad/bad_image_lost", "configure", FAIL, "regularizers.tested (bad_image_lost): input: gave handle 0 back"},
+    {"bad/bad_scope", "configure", FAIL, "loss of D: the scope \"inner1/\" was opened and never closed"},
+    {"bad/bad_scope_closed", "configure", FAIL, "loss of D: more scopes were closed than opened"},
+    {"bad/bad_state_twice", "configure", FAIL, "loss of D: \"loss/extra\" was declared as counter f32[3] and asked for as counter f32[]"},
+    {"bad/bad_state_begins", "configure", FAIL, "was declared as counter f32[] that begins as constant 0 and asked for as counter f32[] that begins as constant 0.5"},
+    {"bad/bad_param_count", "parameter-bounds", FAIL, "mode=1: loss (bad_param_count): loss of D: parameter index 1 lies beyond the plugin's table of 1: is param_count right?"},
+    {"bad/bad_param_constant", "parameter-schedulable", FAIL, "\"scale\" is read as a number (gan_param_f) but declared without GANTRY_PF_STRUCTURAL"},
+    {"bad/bad_batch", "shapes", FAIL, "a batch of 1: loss (bad_batch): loss of D: "},
+    {"bad/bad_axis", "sizes", FAIL, "images 6 x 10 x 3: "},
+    {"bad/bad_lazy_term", "term-lazily", FAIL, "there D is not applied yet"},
+    {"bad/bad_lazy_drops", "term-lazily", FAIL, "it would be dropped"},
+    {"bad/bad_eval_weights", "weights-evaluation", FAIL, "\"d/hidden/weight\" is asked for in training, not in evaluation"},
+    {"bad/bad_shared", "weights-apart", WARN, "asks twice for the weight \"d/hidden/linear/weight\" in one application"},
     {"bad/bad_logit_shape", "configure", FAIL, "the tap \"logit\" of network \"d\" is f32[4,1]: it must be f32, one number per sample"},
     {"bad/bad_order", "deterministic", FAIL, "a copy of the file at another address builds another graph"},
     {"bad/bad_leak", "own-network", FAIL, "loss of D: the weight \"g/map/weight\" is changed by the plugin itself"},
   };
   ALL(rows);
-  static const row crashes[] = {{"bad/bad_bounds", "parameter-bounds", CRASH, "SIGFPE: building with parts = 0"}};
+  static const row crashes[] = {{"bad/bad_bounds", "parameter-bounds", CRASH, "SIGFPE in loss of D (bad_bounds): building with parts = 0"}};
   if (!SANITIZED) ALL(crashes);
 }
 
@@ -142,6 +166,8 @@ static void test_conform__gradients_and_losses(void) {
     {"bad/bad_stopped_gradient", "grad-stopped", FAIL, "loss of G: the graph's derivative is"},
     {"bad/bad_dead_layer", "grad-reaches", FAIL, "network d depends on \"x/real\", but no gradient reaches it"},
     {"bad/bad_chance", "loss-chance", FAIL, "declares chance_d = 1, but with every logit at 0 it is 0"},
+    {"bad/bad_choice", "loss-chance", FAIL, "with kind=exponential: bad_choice declares chance_d = 0, but with every logit at 0 it is 2"},
+    {"bad/bad_choice", "loss-finite", FAIL, "with kind=exponential: loss of D is inf"},
     {"bad/bad_overflow", "loss-finite", FAIL, "loss of G is inf"},
   };
   ALL(rows);
@@ -161,6 +187,8 @@ static void test_conform__optimizers(void) {
 static void test_conform__metrics(void) {
   static const row rows[] = {
     {"bad/bad_metric_identical", "metric-identical-sets", FAIL, "which is better is declared the wrong way round"},
+    {"bad/bad_metric_constant", "metric-values", WARN, "\"v\" is a constant"},
+    {"bad/bad_metric_f32", "metric-values", WARN, "\"v\" is not f64"},
     {"bad/bad_metric_order", "metric-order", FAIL, "with the samples in another order"},
     {"bad/bad_metric_batches", "metric-batches", FAIL, "in batches of 5 whose last is padded"},
   };
@@ -171,6 +199,9 @@ static void test_conform__data_sets(void) {
   static const row rows[] = {
     {"bad/bad_data_impure", "data-pure", FAIL, "is another one when it is read alone"},
     {"bad/bad_data_whole", "data-pure", FAIL, "whole() and read() give other samples"},
+    {"bad/bad_data_modes", "data-values", FAIL, "the array \"modes\" has 2 axes, the second of 3: it is [m,2]"},
+    {"bad/bad_data_array_name", "data-values", FAIL, "call it \"modes\", the host puts \"data.\" in front"},
+    {"bad/bad_data_idle", "data-parameters", WARN, "no value of these was seen to change anything: contrast"},
     {"bad/bad_data_labels", "data-values", FAIL, "the label of sample 3 is 3, outside its 3 classes"},
   };
   ALL(rows);

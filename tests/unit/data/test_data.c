@@ -114,4 +114,18 @@ static void test_data__a_place_without_room_is_told(void) {
   T_HAS(e.msg, "set it to \"file\"");
 }
 
-T_MAIN(T(test_data__every_epoch_is_a_permutation), T(test_data__order_depends_on_the_seed_and_looks_uniform), T(test_data__fingerprint_follows_the_samples), T(test_data__a_file_gives_the_bits_of_memory), T(test_data__the_order_is_known_beforehand), T(test_data__a_place_without_room_is_told), T(test_data__a_batch_larger_than_the_set_is_refused))
+/* The host reads all labels anyway: one that is no class of the set is refused in words, before anything trains. */
+static void test_data__labels_outside_the_classes_are_refused(void) {
+  static const int from[3] = {1, -1, 0};
+  for (int k = 0; k < 3; k++) {
+    test_run t;
+    char json[600];
+    snprintf(json, sizeof json, "{\"gantry\": 1, \"name\": \"t\", \"base\": {\"data\": {\"name\": \"patterns\", \"label_from\": %d}, \"g\": {\"arch\": {\"name\": \"echo\"}}, \"d\": {\"arch\": {\"name\": \"echo\"}}, \"train\": {\"batch\": 2, \"length\": {\"steps\": 2}}}, \"seeds\": 1}", from[k]);
+    T_CHECK(test_run_open_cell(&t, json, 0, 1, 0, 0) == (from[k] == 0));
+    if (from[k] > 0) T_HAS(t.e.msg, "data (patterns): sample 3 of those used from \"train\" has the label 4, but the set declares 4 classes: labels count from 0 to 3");
+    if (from[k] < 0) T_HAS(t.e.msg, "sample 0 of those used from \"train\" has the label -1");
+    test_run_close(&t);
+  }
+}
+
+T_MAIN(T(test_data__every_epoch_is_a_permutation), T(test_data__order_depends_on_the_seed_and_looks_uniform), T(test_data__fingerprint_follows_the_samples), T(test_data__a_file_gives_the_bits_of_memory), T(test_data__the_order_is_known_beforehand), T(test_data__a_place_without_room_is_told), T(test_data__labels_outside_the_classes_are_refused), T(test_data__a_batch_larger_than_the_set_is_refused))

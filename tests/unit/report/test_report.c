@@ -131,4 +131,107 @@ static void test_report__svg_survives_any_numbers(void) {
   buf_free(&b);
 }
 
-T_MAIN(T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))
+/* A grid of one factor with two levels: value[level][seed] is a share of 2000 samples (NaN allowed), loss[level] what both log. Before the judged rows there are those of a smoke test with 256 samples. */
+static void small(w *x, const double (*value)[4], uint32_t seeds, const double loss[2]) {
+  uint32_t lost;
+  memset(x, 0, sizeof *x);
+  x->a = arena_new();
+  strcpy(x->out, "/tmp/gantry-test-XXXXXX");
+  T_CHECK(mkdtemp(x->out) != NULL);
+  T_CHECK(db_open(x->out, &x->d, &lost, &x->e) == 0);
+  db_level l[] = {{"off", "false"}, {"on", "true"}};
+  db_factor f[] = {{"pl", "regularizers.pl.on", l, 2, 0}};
+  const int32_t lv[2][1] = {{0}, {1}};
+  db_cell c[2];
+  char json[2][120], dir[64], key[64];
+  for (int k = 0; k < 2; k++) {
+    snprintf(json[k], sizeof json[k], "{\"metrics\":{\"cov\":{\"fake\":2000}},\"pl\":%d}", k);
+    c[k] = (db_cell){.label = k ? "pl=on" : "pl=off", .config_json = json[k], .level = lv[k], .same_as = -1};
+  }
+  db_grid g = {.name = "s", .question = "", .spec_json = "{}", .judge_metric = "cov.high_quality", .judge_weights = "raw", .judge_reduce = "last", .better = 1, .factors = f, .n_factors = 1, .cells = c, .n_cells = 2};
+  int64_t grid;
+  T_CHECK(db_put_grid(x->d, &g, &grid, &x->e) == 0);
+  for (int k = 0; k < 2; k++)
+    for (uint32_t s = 0; s < seeds; s++) {
+      db_run r;
+      snprintf(key, sizeof key, "key-%d-%u", k, s);
+      snprintf(dir, sizeof dir, "runs/s/%d/s%u", k, s);
+      T_CHECK(db_new_run(x->d, key, json[k], s + 1, dir, x->a, &r, &x->e) == 0);
+      T_CHECK(db_link_run(x->d, grid, k, s + 1, r.id, &x->e) == 0);
+      T_CHECK(db_run_start(x->d, r.id, getpid(), 100, 0, &x->e) == 0);
+      db_record(x->d, r.id, &(rec){.type = REC_HELLO, .u.hello = {.resumed_from = -1, .total_steps = 100}}, &x->e);
+      db_record(x->d, r.id, &(rec){.type = REC_SCALAR, .step = 10, .u.scalar = {.name = "loss_d", .value = loss[k] + s}}, &x->e);
+      db_record(x->d, r.id, &(rec){.type = REC_SCALAR, .step = 10, .u.scalar = {.name = "steps_per_second", .value = 100.0 * k + 3.0 * s}}, &x->e);
+      for (int full = 0; full < 2; full++) {
+        const char *protocol = full ? "cov fake=2000" : "cov fake=256";
+        const struct { const char *weights; int step; double value; } row[] = {{"real", 0, full ? 0.9 : 0.5}, {"raw", 0, full ? 0.1 : 0.2}, {"raw", full ? 100 : 10, full ? value[k][s] : 0.75}};
+        for (int i = full && s == 1; i < 3; i++) /* one run never measured held-out images by the new protocol */
+          db_record(x->d, r.id, &(rec){.type = REC_EVAL, .step = row[i].step, .u.eval = {.metric = "cov.high_quality", .protocol = protocol, .weights = row[i].weights, .value = row[i].value, .n_fake = full ? 2000 : 256, .ms = 1, .better = 1}}, &x->e);
+      }
+      T_CHECK(db_run_end(x->d, r.id, &(db_end){.status = "done", .eval_key = "e"}, &x->e) == 0);
+    }
+  T_CHECK(db_commit(x->d, &x->e) == 0);
+  T_CHECK(report_load(x->d, NULL, x->a, &x->m, &x->e) == 0);
+  T_STR(x->e.msg, "");
+}
+static const char *said(w *x) {
+  buf b = {0};
+  report_text(&x->m, x->a, &b);
+  const char *text = arena_str(x->a, b.p);
+  buf_free(&b);
+  return text;
+}
+
+/* Two counts that differ by the same number in both pairs say nothing of a third; nor do two that differ a little less alike. Three do. */
+static void test_report__two_pairs_of_counts_claim_nothing(void) {
+  static const double equal[2][4] = {{0.0030, 0.0035}, {0.0050, 0.0055}}, near[2][4] = {{0.0030, 0.0035}, {0.0530, 0.0540}}, three[2][4] = {{0.0030, 0.0035, 0.0040}, {0.0530, 0.0540, 0.0540}};
+  static const double loss[2] = {1, 2};
+  w x;
+  small(&x, equal, 2, loss);
+  T_HAS(said(&x), "pl: on instead of off changes cov.high_quality by +0.002 (too few pairs): too few pairs to tell (2 pairs in 1 context).");
+  T_HAS(said(&x), "~  pl=off");
+  end(&x);
+  small(&x, near, 2, loss);
+  T_HAS(said(&x), "by +0.0502 (too few pairs): too few pairs to tell");
+  end(&x);
+  small(&x, three, 3, loss);
+  T_HAS(said(&x), "by +0.0502 [+0.0494, +0.0509]: better (3 pairs in 1 context).");
+  end(&x);
+}
+
+/* A level that trained the very same runs is told; equal counts of runs that differ are not the same runs. */
+static void test_report__a_level_that_changed_nothing(void) {
+  static const double value[2][4] = {{0.25, 0.5}, {0.25, 0.5}}, same[2] = {1, 1}, other[2] = {1, 1.5};
+  w x;
+  small(&x, value, 2, same);
+  T_HAS(said(&x), "pl: on instead of off is identical in every run: this setting changed nothing (2 pairs).");
+  end(&x);
+  small(&x, value, 2, other);
+  T_CHECK(!strstr(said(&x), "changed nothing"));
+  T_HAS(said(&x), "by +0 (too few pairs): too few pairs to tell");
+  end(&x);
+}
+
+static void test_report__nan_is_told(void) {
+  static const double all[2][4] = {{NAN, NAN}, {NAN, NAN}}, one[2][4] = {{0.25, 0.5}, {NAN, 0.75}}, loss[2] = {1, 2};
+  w x;
+  small(&x, all, 2, loss);
+  T_HAS(said(&x), "cov.high_quality was NaN in 4 of 4 finished runs.");
+  T_CHECK(!strstr(said(&x), "No run has a value"));
+  end(&x);
+  small(&x, one, 2, loss);
+  T_HAS(said(&x), "note: cov.high_quality was NaN in 1 of 4 finished runs: they are missing from every number here.");
+  end(&x);
+}
+
+/* Rows of a smoke test (256 samples) are beside those that are judged (2000): only the latter count. */
+static void test_report__references_are_of_the_judged_protocol(void) {
+  static const double value[2][4] = {{0.25, 0.5}, {0.25, 0.75}}, loss[2] = {1, 2};
+  w x;
+  small(&x, value, 2, loss);
+  T_HAS(said(&x), "Untrained generators: cov.high_quality 0.1. Held-out real images: 0.9.");
+  T_NEAR(x.m.cells[1].stat.mean, 0.5, 1e-12);
+  end(&x);
+}
+
+T_MAIN(T(test_report__two_pairs_of_counts_claim_nothing), T(test_report__a_level_that_changed_nothing), T(test_report__nan_is_told), T(test_report__references_are_of_the_judged_protocol), T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))

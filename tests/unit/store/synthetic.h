@@ -18,7 +18,7 @@ static void synthetic_records(db *d, int64_t run, int loss, int sn, int seed, in
     if (s % 50 == 0 && !(diverges && s > 50))
       for (int ema = 0; ema < 2; ema++) {
         double v = 40.0 - 5 * loss - 2 * sn + seed - ema + (s == 50 ? (loss == 0 && sn == 0 && seed == 1 ? -10 : 10) : 0);
-        db_record(d, run, &(rec){.type = REC_EVAL, .step = s, .u.eval = {.metric = "fid", .protocol = "fid 10000 train", .weights = ema ? "ema" : "raw", .value = v, .n_fake = 10000, .n_real = 60000, .ms = 9, .better = -1}}, e);
+        db_record(d, run, &(rec){.type = REC_EVAL, .step = s, .u.eval = {.metric = "fid", .protocol = "fid 10000 train", .weights = ema ? "ema" : "raw", .value = v, .n_fake = 0, .n_real = 60000, .ms = 9, .better = -1}}, e);
       }
     if (s == 100) db_record(d, run, &(rec){.type = REC_ARTIFACT, .step = s, .u.artifact = {.kind = "samples", .path = "samples/00000100.png", .sha256 = "abc", .bytes = 5}}, e);
   }

@@ -241,6 +241,26 @@ static void test_networks__latents_go_on_the_great_circle(void) {
   }
 }
 
+/* Images of f32 values are drawn as u8 ones are: data.range is black to white, and what lies outside it is clipped. */
+static void test_networks__float_images_are_drawn_through_the_range(void) {
+  enum { COLS = 24 };
+  test_run t;
+  uint8_t px[4 * COLS * 64];
+  int black = 0, white = 0;
+  if (test_run_open(&t, ECHO("{\"name\": \"patterns\", \"range\": [-0.25, 0.125]}", ""), 1, 0, 1) && look(&t, 4, COLS, 0, "out/sample.raw.4x24/images", px, sizeof px))
+    for (int r = 0; r < 4; r++)
+      for (int k = 0; k < COLS; k++) {
+        const uint8_t *im = px + (r * COLS + k) * 64;
+        T_CHECK(im[0] == (r < 2 ? 0 : r == 2 ? 170 : 255)); /* the row's class: -0.5, -0.25, 0, 0.25 */
+        black += im[63] == 0;
+        white += im[63] == 255;
+      }
+  else
+    T_CHECK(0);
+  T_CHECK(black > 0 && white > 0); /* z is normal: some lies beyond either end */
+  test_run_close(&t);
+}
+
 static void test_networks__a_grid_has_a_row_for_every_class(void) {
   test_run t;
   arena *a = arena_new();
@@ -265,4 +285,4 @@ static void test_networks__a_grid_has_a_row_for_every_class(void) {
 
 T_MAIN(T(test_networks__embeddings_learn_their_own_class), T(test_networks__conditional_norm_learns_by_class), T(test_networks__the_auxiliary_classifier_names_and_is_obeyed), T(test_networks__attention_grows_from_zero),
        T(test_networks__presets_are_the_published_networks), T(test_networks__resnet_at_64_pixels), T(test_networks__dropout_in_g_is_for_training), T(test_networks__latents_go_on_the_great_circle),
-       T(test_networks__a_grid_has_a_row_for_every_class))
+       T(test_networks__a_grid_has_a_row_for_every_class), T(test_networks__float_images_are_drawn_through_the_range))
