@@ -86,10 +86,10 @@ static void test_opt_conv__others_are_left_alone(void) {
     T_CHECK(left(g, ir_op(g, GANTRY_OP_CONV, in, 2, at, 3), "conv-of-enlarged", 0) == GANTRY_OP_CONV);
   }
   ir_graph *g = ir_new(); /* repeated as a whole instead of pixel by pixel */
-  int64_t d[6] = {N, 2, H, 2, W, C}, axes[4] = {0, 2, 4, 5};
-  ir_id x = leaf(g, "x", N, H, W, C);
+  int64_t d[6] = {N, 2, 3, 2, 4, C}, axes[4] = {0, 2, 4, 5}; /* so small that it would pass for one of 3 x 4 */
+  ir_id x = leaf(g, "x", N, 3, 4, C);
   gantry_attr at[] = {iv(GANTRY_A_DIMS, 6, d), iv(GANTRY_A_AXES, 4, axes)};
-  ir_id tiled = ir_reshape(g, ir_op(g, GANTRY_OP_BROADCAST, &x, 1, at, 2), 4, (int64_t[]){N, 2 * H, 2 * W, C});
+  ir_id tiled = ir_reshape(g, ir_op(g, GANTRY_OP_BROADCAST, &x, 1, at, 2), 4, (int64_t[]){N, 6, 8, C});
   T_CHECK(left(g, conv(g, GANTRY_OP_CONV, tiled, leaf(g, "w", O, 3, 3, C), &s, NULL), "conv-of-enlarged", 0) == GANTRY_OP_CONV);
   g = ir_new(); /* sums of pixels that are far apart */
   ir_id y = conv(g, GANTRY_OP_CONV, leaf(g, "X", N, 2 * H, 2 * W, C), leaf(g, "w", O, 3, 3, C), &s, NULL);
