@@ -57,6 +57,8 @@ static gantry_status check_arch(const elf_image *im, const gantry_arch *a, err *
 }
 
 static gantry_status check_metric(const elf_image *im, const gantry_metric *m, err *e) {
+  if (m->n_values > VALIDATE_COUNT_MAX || m->n_passes > VALIDATE_COUNT_MAX)
+    return err_set(e, GANTRY_E_CONFIG, "has %u values and %u passes: a metric has at most %d of each", m->n_values, m->n_passes, VALIDATE_COUNT_MAX);
   if (!good_rows(im, m->values, m->n_values, m->value_stride, SINCE_0_1(gantry_value, better)) || !good_rows(im, m->passes, m->n_passes, m->pass_stride, SINCE_0_1(gantry_pass, rows)))
     return err_set(e, GANTRY_E_CONFIG, "its values or passes lie outside the file or are empty");
   for (uint32_t k = 0; k < m->n_values; k++) {

@@ -149,7 +149,6 @@ static uint32_t look_at_arrays(subject *s, opened *d) {
     for (uint32_t j = 0; j < a.rank; j++) n *= a.dims[j];
     if (!strcmp(a.name, "modes") && (a.rank != 2 || a.dims[1] != sample))
       return check_say(s, CHECK_FAIL, "the array \"modes\" has %u axes, the second of %lld: it is [m,%lld], a sample's numbers in each row", a.rank, a.rank > 1 ? (long long)a.dims[1] : 0LL, (long long)sample);
-    if (!strcmp(a.name, "sigma") && n != 1) return check_say(s, CHECK_FAIL, "the array \"sigma\" has %lld numbers: it is one, the standard deviation of every mode along each axis", (long long)n);
     for (int64_t j = 0; j < n; j++)
       if (!isfinite((double)a.values[j])) return check_say(s, CHECK_FAIL, "the array \"%s\" holds %g", a.name, (double)a.values[j]);
   }

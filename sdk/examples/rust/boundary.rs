@@ -103,6 +103,15 @@ pub struct LossIn {
 
 pub type LossFn = unsafe extern "C" fn(*mut Ctx, *const LossIn, *mut Tensor) -> i32;
 #[repr(C)]
+pub struct LossConstants {
+    pub struct_size: u32,
+    pub reserved0: u32,
+    pub threshold: f64,
+    pub chance_d: f64,
+    pub chance_g: f64,
+}
+pub type ConstantsFn = unsafe extern "C" fn(*mut Ctx, *mut LossConstants) -> i32;
+#[repr(C)]
 pub struct Loss {
     pub struct_size: u32,
     pub flags: u32,
@@ -113,6 +122,7 @@ pub struct Loss {
     pub chance_g: f64,
     pub d: LossFn,
     pub g: LossFn,
+    pub constants: Option<ConstantsFn>, // since 0.3
 }
 
 #[repr(C)]

@@ -75,6 +75,7 @@ static LOSS: Constant<Loss> = Constant(Loss {
     chance_g: 0.125,
     d,
     g,
+    constants: None,
 });
 
 #[no_mangle]

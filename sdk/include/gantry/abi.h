@@ -8,7 +8,8 @@
  * - Every struct begins with struct_size = sizeof of the side that made it. Readers use a field only if it lies within.
  *   Structs are append-only, have no padding, and tables are reached by pointer. Arrays of structs travel with a stride.
  * - Handles: a gantry_t is a tensor of the graph being built, valid during one callback. Handle 0 is poisoned: it flows
- *   through every operation, and the first error's message is kept, so plugin code checks nothing until it returns.
+ *   through every operation, and the first error's message is kept, so plugin code checks nothing until it returns. Using
+ *   a 0 that no failed call gave is an error of its own.
  * - Errors: a callback returns a gantry_status; host->fail() keeps the first message. Any failed host call makes the
  *   callback's result irrelevant, so `return 0` after one is fine: the host looks at its own sticky error.
  * - Ownership: strings and arrays passed to the host are copied before the call returns. Strings the host returns live as
@@ -146,15 +147,16 @@ enum { GANTRY_W_MATRIX = 1 }; /* a filter of a linear or convolutional layer: sp
 typedef struct gantry_graph_api {
   uint32_t struct_size, reserved0;
   /* One operation of ops.def; attributes are copied. 0, with the reason kept by the host, where types or shapes do not fit (E_DTYPE, E_SHAPE) or the opcode is unknown
-   * (E_UNSUPPORTED); 0 without a reason of its own where an input is poisoned. */
+   * (E_UNSUPPORTED), or an input is 0 though no call failed (E_INVALID: a variable never set, a tensor that the host does not give here); 0 without a new reason where a call before it failed. */
   gantry_t (*op)(gantry_ctx *, uint32_t opcode, const gantry_t *in, uint32_t n_in, const gantry_attr *, uint32_t n_attr);
   int32_t (*op_known)(gantry_ctx *, uint32_t opcode); /* 1 if this host has that operation */
   uint32_t (*shape)(gantry_ctx *, gantry_t, int64_t dims[GANTRY_MAX_RANK]); /* returns the rank; 0 and no dims if poisoned */
   uint32_t (*dtype)(gantry_ctx *, gantry_t);                                /* GANTRY_F32 ...; 0 if poisoned */
   /* dxs[i] = sum over y of seed * dy/dxs[i]; seed 0 = ones. An x that y does not depend on gets zeros. Symbolic, any order. */
   gantry_status (*grad)(gantry_ctx *, gantry_t y, gantry_t seed, const gantry_t *xs, uint32_t n, gantry_t *dxs);
-  gantry_status (*scope)(gantry_ctx *, const char *name, int64_t index); /* opens "name", or "name<index>" for index >= 0; NULL closes */
-  /* The value a state has here, declaring it at its first use. set() rebinds it: later state() calls see v, and the last
+  gantry_status (*scope)(gantry_ctx *, const char *name, int64_t index); /* opens "name", or "name<index>" for index >= 0; NULL closes. Each
+                                                                          * callback closes what it opens, and nothing else */
+  /* The value a state has here, declaring it at its first use; E_SHAPE where the name is declared with another shape, type, role or first value. set() rebinds it: later state() calls see v, and the last
    * binding is what the step stores. Neither is an operation, so there is nothing to order. */
   gantry_t (*state)(gantry_ctx *, const gantry_state_desc *);
   gantry_status (*set)(gantry_ctx *, const char *name, gantry_t v); /* name as in state(): relative to the open scope */
@@ -174,7 +176,8 @@ typedef struct gantry_graph_api {
  * feed single images [n,..] and get logits [n/m]. */
 typedef struct gantry_net_api {
   uint32_t struct_size, reserved0;
-  /* Builds one more application of a network; it sees the bindings of this moment. Inputs by name; a tap's name feeds that tap. */
+  /* Builds one more application of a network; it sees the bindings of this moment. Inputs by name; a tap's name feeds that tap. E_INVALID, with the names there are, for any
+   * other name, for a handle 0, and for an input left out that is no label, unless a tap is fed. */
   gantry_call (*apply)(gantry_ctx *, uint32_t net, const gantry_named *in, uint32_t n_in, uint32_t flags);
   gantry_t (*out)(gantry_ctx *, gantry_call, const char *tap); /* a tap of an application; the error names the taps there are */
   gantry_t (*tap)(gantry_ctx *, const char *name, gantry_t);   /* architectures publish; returns what apply() was fed instead, if anything */
@@ -251,7 +254,7 @@ typedef struct gantry_plugin {
   const char *name;                   /* [a-z][a-z0-9_]*; unique within its kind */
   const char *version, *summary;      /* "1.0.0"; one line */
   const char *paper, *license;        /* reference or NULL; SPDX identifier */
-  const char *const *needs;           /* capabilities, NULL-terminated, or NULL: "data.modes", "d.logit" */
+  const char *const *needs;           /* capabilities, NULL-terminated, or NULL: "data.modes", "d.logit"; listed in docs/arch.md */
   const char *const *provides;
   const gantry_param *params;
   uint32_t param_count, param_stride;

@@ -16,9 +16,10 @@ typedef struct gantry_dataset_info { /* struct_size set by the host, the rest by
   uint32_t rank, classes;            /* classes 0 = no labels */
 } gantry_dataset_info;
 
-typedef struct gantry_array { /* a named array of the set, f32: "data.modes" [m,k]; listed in the plugin's `provides` */
+/* A named array of the set, f32. Others ask for "data.modes" [m,k] (k numbers as a sample has) where name is "modes"; listed in `provides` as "data.modes". */
+typedef struct gantry_array {
   uint32_t struct_size, rank;
-  const char *name;
+  const char *name;    /* without "data." */
   const float *values; /* owned by the data set until close() */
   int64_t dims[4];
 } gantry_array;

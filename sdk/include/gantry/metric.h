@@ -23,19 +23,19 @@ typedef struct gantry_value { /* one named result */
 
 typedef struct gantry_pass { /* constant data */
   uint32_t set, reserved0;
-  const char *rows; /* NULL: the set's images; else rows kept by an earlier pass under this name, in blocks */
+  const char *rows; /* NULL: the set's images; else rows kept by an earlier pass of this set under this name, in blocks; docs/metric.md has an example */
 } gantry_pass;
 
 typedef struct gantry_batch { /* filled by the host */
   uint32_t struct_size, set;
-  gantry_t x;       /* images [n,H,W,C] f32 in the data's range (or vectors [n,k]), or kept rows [n,k] */
+  gantry_t x;       /* images [n,H,W,C] f32 in the data's range (or vectors [n,k]), or kept rows, f64 [n,..] */
   gantry_t index;   /* [n] i64: place of each row in its set */
   gantry_t valid;   /* [n] f32, 0 or 1: padding of the last batch */
   gantry_t label;   /* [n] i32 for real sets with labels and for a conditional G (sample i is of class i mod classes), else 0 */
   int64_t n, set_size;
 } gantry_batch;
 
-typedef struct gantry_metric {
+typedef struct gantry_metric { /* 1 to 1000 values, 1 to 1000 passes */
   uint32_t struct_size, reserved0;
   const gantry_value *values;
   uint32_t n_values, value_stride;

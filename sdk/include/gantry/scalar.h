@@ -401,7 +401,8 @@ GK_FN double gk_atan2d(double y, double x) {
   return (x != x) | (y != y) ? x + y : gk_copysignd(p, y);
 }
 
-/* x ^ c, c a constant: whole and half exponents up to 16 by multiplication and square root, the rest by exp(c log |x|) in double. */
+/* x ^ c, c a constant: whole and half exponents up to 16 by multiplication and square root, the rest by exp(c log |x|) in double.
+ * With half exponents -0 and -infinity count as their magnitudes, as in C. */
 GK_FN double gk_pow_anyd(double x, double c) {
   double a = gk_absd(x), y = gk_expd(c * gk_logd(a)), half = 0.5 * c;
   int whole = floor(c) == c, even = floor(half) == half;
@@ -410,11 +411,12 @@ GK_FN double gk_pow_anyd(double x, double c) {
   y = x == 1. ? 1. : y;
   return c == 0. ? 1. : y;
 }
-#define GK_POW_(T, NAME, SQRT, ANY)                                              \
+#define GK_POW_(T, NAME, SQRT, ABS, ANY)                                         \
   GK_FN T NAME(T x, double c) {                                                  \
     double m = c < 0. ? -c : c;                                                  \
     int twice = m <= 16. ? (int)(2. * m) : 99, n = twice >> 1;                   \
     if (m > 16. || (double)twice != 2. * m) return (T)ANY((double)x, c);         \
+    x = (twice & 1) & ((x == (T)0) | (x == (T)-GK_INFD)) ? ABS(x) : x;           \
     T x2 = x * x, x4 = x2 * x2, x8 = x4 * x4, y = (T)1;                          \
     y = twice & 1 ? SQRT(x) : y;                                                 \
     y = n & 1 ? y * x : y;                                                       \
@@ -424,7 +426,7 @@ GK_FN double gk_pow_anyd(double x, double c) {
     y = n & 16 ? y * (x8 * x8) : y;                                              \
     return c < 0. ? (T)1 / y : y;                                                \
   }
-GK_POW_(float, gk_pow, gk_sqrt, gk_pow_anyd)
-GK_POW_(double, gk_powd, gk_sqrtd, gk_pow_anyd)
+GK_POW_(float, gk_pow, gk_sqrt, gk_abs, gk_pow_anyd)
+GK_POW_(double, gk_powd, gk_sqrtd, gk_absd, gk_pow_anyd)
 #undef GK_POW_
 #endif

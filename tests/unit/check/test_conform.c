@@ -57,6 +57,7 @@ static void test_conform__names_what_is_wrong_with_a_file(void) {
     {"bad/bad_huge_struct_size", "file", FAIL, "its descriptor lies outside the file"},
     {"bad/bad_null_build", "interface", FAIL, "its slot \"build\" is NULL: every arch sets it"},
     {"bad/bad_struct_size", "interface", FAIL, "struct_size is 0: begin the table with .struct_size = sizeof"},
+    {"bad/bad_metric_many", "interface", FAIL, "has 1001 values and 1 passes: a metric has at most 1000 of each"},
     {"losses/bad_default", "parameters", FAIL, "the default of parameter \"margin\" must be in [0, 1]"},
   };
   ALL(rows);

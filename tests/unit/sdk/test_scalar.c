@@ -94,6 +94,13 @@ static void test_scalar__special_values(void) {
   T_CHECK(isnan(gk_maxd(NAN, 1)) && isnan(gk_mind(1, NAN)) && gk_maxd(-1, -2) == -1 && gk_sign(-3) == -1 && isnan(gk_sign(NAN)) && gk_signd(0) == 0);
   T_CHECK(gk_pow(3, 2) == 9 && gk_pow(-2, 3) == -8 && gk_pow(4, 0.5) == 2 && gk_pow(4, -0.5) == 0.5f && gk_pow(2, -2) == 0.25f && gk_pow(0, -1) == INFINITY && gk_pow(NAN, 0) == 1);
   T_CHECK(isnan(gk_pow(-2, 0.3)) && gk_pow(0, 0.3) == 0 && gk_pow(0, -0.3) == INFINITY && fabs(gk_powd(-2, 17) + 131072) < 1e-8 && gk_powd(2, 16) == 65536 && isnan(gk_pow(NAN, 2)) && isnan(gk_powd(NAN, 0.3)));
+  static const double halves[] = {0.5, 1.5, 2.5, -0.5, -2.5}, ends[] = {-HUGE_VAL, HUGE_VAL, -0.0, 0, -1, 1};
+  for (size_t k = 0; k < sizeof halves / sizeof *halves; k++)
+    for (size_t j = 0; j < sizeof ends / sizeof *ends; j++) {
+      double a = gk_powd(ends[j], halves[k]), b = pow(ends[j], halves[k]);
+      float c = gk_pow((float)ends[j], halves[k]);
+      T_CHECK((isnan(a) && isnan(b) && isnan(c)) || (a == b && (double)c == b && signbit(a) == signbit(b) && signbit(c) == signbit((float)b)));
+    }
 }
 
 static void test_scalar__bf16_rounds_to_even(void) {

@@ -27,7 +27,7 @@ static double plain_gradient(void) { return sigmoid(2 * theta0 * psi0) * theta0;
 
 static void test_effects__r2_damps_at_the_fakes(void) {
   T_NEAR(first_psi(DIRAC("4", "{\"name\": \"r2\", \"gamma\": 0.5}")), psi0 - h * (plain_gradient() + 0.5 * psi0), 1e-6);
-  /* lazily: a program of its own after every second update, with twice the weight; all of D's updates at 2/3 of the rate */
+  /* lazily: a program of its own after every second update, with twice the weight; every update of D then has 2/3 of the rate */
   double psi = psi0 - h * (2.0 / 3) * plain_gradient();
   T_NEAR(first_psi(DIRAC("4", "{\"name\": \"r2\", \"gamma\": 0.5, \"every\": {\"steps\": 2}}")), psi - h * (2.0 / 3) * 2 * 0.5 * psi, 1e-6);
 }
