@@ -202,6 +202,7 @@ static void test_conform__data_sets(void) {
     {"bad/bad_data_modes", "data-values", FAIL, "the array \"modes\" has 2 axes, the second of 3: it is [m,2]"},
     {"bad/bad_data_array_name", "data-values", FAIL, "call it \"modes\", the host puts \"data.\" in front"},
     {"bad/bad_data_idle", "data-parameters", WARN, "no value of these was seen to change anything: contrast"},
+    {"bad/bad_data_schedule", "data-parameters", WARN, "\"shift\" is declared without GANTRY_PF_STRUCTURAL"},
     {"bad/bad_data_labels", "data-values", FAIL, "the label of sample 3 is 3, outside its 3 classes"},
   };
   ALL(rows);
