@@ -166,6 +166,7 @@ static void test_conform__gradients_and_losses(void) {
     {"bad/bad_stopped_gradient", "grad-stopped", FAIL, "loss of G: the graph's derivative is"},
     {"bad/bad_dead_layer", "grad-reaches", FAIL, "network d depends on \"x/real\", but no gradient reaches it"},
     {"bad/bad_chance", "loss-chance", FAIL, "declares chance_d = 1, but with every logit at 0 it is 0"},
+    {"bad/bad_other_term", "grad-reaches", WARN, "D's update: no weight of that network enters the term"},
     {"bad/bad_choice", "loss-chance", FAIL, "with kind=exponential: bad_choice declares chance_d = 0, but with every logit at 0 it is 2"},
     {"bad/bad_choice", "loss-finite", FAIL, "with kind=exponential: loss of D is inf"},
     {"bad/bad_overflow", "loss-finite", FAIL, "loss of G is inf"},
