@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include <gantry/metric.h>
+
 #include "base/files.h"
 
 static const char *const nothing[] = {NULL};
@@ -287,7 +289,14 @@ static gantry_status resolve_outputs(resolver *rs, json_t *out) {
     const json_t *all = json_object_get(rs->cfg, "metrics"); /* those switched off too: the cell then has no best */
     uint32_t n = object_keys(rs->a, all, &ids), on = 0;
     if (!json_object_get(all, r->checkpoint_best)) return layers_fail(&rs->from, "checkpoints.best", AT_VALUE, rs->e, "checkpoints.best: there is no metric \"%s\"%s", r->checkpoint_best, near_hint(rs->a, r->checkpoint_best, ids, n));
-    for (uint32_t k = 0; k < r->n_metrics; k++) on |= !strcmp(r->metrics[k].el.id, r->checkpoint_best);
+    for (uint32_t k = 0; k < r->n_metrics; k++) {
+      if (strcmp(r->metrics[k].el.id, r->checkpoint_best)) continue;
+      const abi_plugin *p = abi_find(rs->reg, GANTRY_KIND_METRIC, r->metrics[k].el.name);
+      const gantry_metric *m = p ? p->desc->iface : NULL;
+      on = 1;
+      if (m && m->n_values && !m->values[0].better)
+        return layers_fail(&rs->from, "checkpoints.best", AT_VALUE, rs->e, "checkpoints.best: of \"%s\" of the metric \"%s\" neither more nor less is better, so no checkpoint can be the best", m->values[0].name, r->checkpoint_best);
+    }
     if (!on) r->checkpoint_best = NULL, json_object_del(made, "best");
   }
   json_object_set_new(out, "log", made = json_object());

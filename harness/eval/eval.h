@@ -30,6 +30,9 @@ typedef struct eval_context {
   const char *features;     /* name of the feature network that is loaded, or NULL */
   char features_sha[65];    /* of its weights */
   const char *cache;        /* folder for what metrics keep of real sets, or NULL */
+  /* Told of everything that a metric's passes kept, f64, before its values are given; and then also of the sets themselves, as "trace.samples", "trace.labels", "trace.z" (not with a cache). Or NULL. */
+  void (*kept)(void *user, uint32_t set, const char *name, uint32_t rank, const int64_t *dims, const double *data);
+  void *kept_user;
 } eval_context;
 
 void eval_init(eval_context *c, abi_world *w, exec_session *s, abi_registry *reg, const abi_element *data_el, const data_set *train, const double *range, uint64_t seed);

@@ -20,6 +20,7 @@ typedef struct metric_run {
   const char *prefix;            /* "metric.<id>.<weights>" */
   VEC(kept_value) kept;
   int64_t size[5];               /* of each set; 0 = not used */
+  gantry_t z;                    /* latents of the batch that is being built */
 } metric_run;
 
 static kept_value *find_kept(metric_run *m, uint32_t set, const char *name) {
@@ -127,8 +128,18 @@ static gantry_t batch_images(metric_run *m, abi_builder *b, uint32_t set, const 
     return abi_t(data_gather(b, real, device_name(m->c, real), index.id));
   }
   gantry_named z[2] = {{"z", abi_t(abi_draw_input(b, GANTRY_G, "z", BATCH)), 0}, {"label", *label, 0}};
+  m->z = z[0].t;
   gantry_call g = z[0].t.id ? abi_apply(b, GANTRY_G, z, label->id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | m->q->weights) : (gantry_call){0};
   return eval_quantize(b, abi_t(abi_out(b, g, "image")), m->c->train);
+}
+
+/* The sets themselves, once each, beside what a pass keeps of them. */
+static void keep_sets(metric_run *m, abi_builder *b, const gantry_pass *pass, const gantry_batch *batch) {
+  static const char *const names[3] = {"trace.samples", "trace.labels", "trace.z"};
+  const gantry_t t[3] = {batch->x, batch->label, m->z};
+  if (!m->c->kept || pass->rows || find_kept(m, pass->set, names[0])) return;
+  for (int k = 0; k < 3; k++)
+    if (t[k].id) VEC_PUSH(b->keeps, ((abi_keep){names[k], t[k].id, GANTRY_KEEP_ROWS}));
 }
 
 static abi_builder *build_pass(metric_run *m, uint32_t k, const gantry_pass *pass, const data_set *real, const char *name) {
@@ -144,6 +155,7 @@ static abi_builder *build_pass(metric_run *m, uint32_t k, const gantry_pass *pas
   gantry_batch batch = {.struct_size = sizeof batch, .set = pass->set, .index = index, .n = BATCH, .set_size = m->size[pass->set]};
   batch.valid = gan_f32(cx, gan_lt(cx, index, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)m->size[pass->set])));
   b->sampling = 1;
+  m->z = abi_t(0);
   if (!pass->rows && pass->set == GANTRY_FAKE && !m->q->fake_split && conditional(m->c)) batch.label = eval_class_of(cx, index, abi_world_net(m->c->world, GANTRY_G)->shape.classes);
   if (pass->rows)
     batch.x = gan_gather(cx, abi_t(kept_input(b, pass->set, pass->rows)), index, 0, 0);
@@ -153,6 +165,7 @@ static abi_builder *build_pass(metric_run *m, uint32_t k, const gantry_pass *pas
   b->g->label = ir_intern(b->g, m->prefix); /* what fails now is the metric's, not the last network's */
   abi_frame f = abi_enter(b, m->q->metric, m->prefix, NULL);
   ABI_CALL(b, f, "pass", m->iface->pass(cx, k, &batch));
+  keep_sets(m, b, pass, &batch);
   for (uint32_t j = 0; j < b->keeps.n && !b->err.code && !b->g->err.code; j++)
     ir_output(b->g, arena_fmt(b->mem, "%u/%s", b->keeps.p[j].how, b->keeps.p[j].name), ir_cast(b->g, b->keeps.p[j].id, GANTRY_F64));
   b->program = name;
@@ -357,6 +370,7 @@ gantry_status eval_metric(eval_context *c, const eval_request *q, eval_result *o
   clock_gettime(CLOCK_MONOTONIC, &a);
   gantry_status st = q->features ? eval_features_load(c, q->features, e) : GANTRY_OK;
   if (!st) st = run(&m, out, e);
+  for (uint32_t k = 0; c->kept && !st && k < m.kept.n; k++) c->kept(c->kept_user, m.kept.p[k].set, m.kept.p[k].name, m.kept.p[k].rank, m.kept.p[k].dims, m.kept.p[k].data);
   clock_gettime(CLOCK_MONOTONIC, &b);
   out->ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
   return end(&m, st, e);

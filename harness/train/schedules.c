@@ -32,7 +32,7 @@ static gantry_t factor(train_run *r, abi_builder *b, const cfg_schedule *s) {
     out = gan_exp(cx, gan_mul_k(cx, p, log(s->to)));
   else if (!strcmp(s->shape, "step")) {
     int64_t every = s->every.unit ? cfg_steps(c, s->every, r->data->count, r->total_steps) : 1;
-    gantry_t times = gan_floor(cx, gan_max(cx, gan_const(cx, 0), gan_mul_k(cx, since, 1.0 / (double)every)));
+    gantry_t times = gan_floor(cx, gan_max(cx, gan_const(cx, 0), gan_mul_k(cx, gan_add_k(cx, since, 0.5), 1.0 / (double)every))); /* half a step: 41 times the f32 next to 1/41 is below 1 */
     out = gan_exp(cx, gan_mul_k(cx, times, log(s->factor)));
   }
   if (s->warmup.unit) {

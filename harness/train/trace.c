@@ -1,17 +1,19 @@
 /* trace.c - training steps with nothing hidden: for every program of every step, all its inputs, random draws, losses, terms and gradients,
- * and every state before and after, in one safetensors file. tests/peers recomputes them in PyTorch.
+ * and every state before and after, in one safetensors file. tests/peers recomputes them in PyTorch. Or the evaluation of one metric.
  *
- * Names: "init/<state>"; "<step>.<position>.<program>/out/<name>" and ".../state/<name>" for every state after it, whether or not the program changed it. */
+ * Names: "init/<state>"; "<step>.<position>.<program>/out/<name>" and ".../state/<name>" for every state after it, whether or not the program changed it.
+ * Of a metric: "<weights>/<set>/samples", "labels" and "z" as f64, "<weights>/<set>/kept/<name>" and "<weights>/value/<name>". */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/safetensors.h"
-#include "train/train.h"
+#include "train/metrics.h"
 
 typedef struct trace {
   train_run *r;
   arena *mem;
   VEC(st_tensor) t;
+  const char *weights; /* of the evaluation that goes on: "raw" or "ema" */
 } trace;
 
 static gantry_status record(trace *x, const exec_tensor *t, const char *name, err *e) {
@@ -64,6 +66,58 @@ gantry_status train_trace_file(train_run *r, int64_t n, const char *path, err *e
   snprintf(steps, sizeof steps, "%lld", (long long)n);
   st_meta meta[] = {{"config", r->cfg->json}, {"seed", seed}, {"steps", steps}, {"train_key", key}};
   if (!st) st = st_write(path, x.t.p, x.t.n, meta, 4, NULL, e);
+  free(x.t.p);
+  arena_free(x.mem);
+  return st ? err_wrap(e, "trace") : GANTRY_OK;
+}
+
+/* ---- a metric ---- */
+
+static void add_f64(trace *x, const char *name, uint32_t rank, const int64_t *dims, const double *data) {
+  st_tensor s = {.name = name, .dtype = GANTRY_F64, .rank = rank, .bytes = 8};
+  for (uint32_t k = 0; k < rank; k++) s.bytes *= s.dims[k] = dims[k];
+  s.data = arena_copy(x->mem, data, (size_t)s.bytes);
+  VEC_PUSH(x->t, s);
+}
+
+static void on_kept(void *user, uint32_t set, const char *name, uint32_t rank, const int64_t *dims, const double *data) {
+  static const char *const sets[] = {"", "fake", "real", "held_out", "draws"};
+  trace *x = user;
+  int own = strncmp(name, "trace.", 6);
+  add_f64(x, arena_fmt(x->mem, own ? "%s/%s/kept/%s" : "%s/%s/%s", x->weights, sets[set], own ? name : name + 6), rank, dims, data);
+}
+
+static gantry_status evaluate(trace *x, eval_context *c, uint32_t k, int ema, err *e) {
+  abi_element el;
+  eval_result v;
+  x->weights = ema ? "ema" : "raw";
+  TRY(train_metric_open(x->r, k, &el, e));
+  eval_request q = train_metric_request(x->r, k, &el, ema, NULL);
+  TRY(eval_metric(c, &q, &v, e));
+  const gantry_metric *iface = el.plugin->iface;
+  for (uint32_t j = 0; j < v.n; j++) {
+    const gantry_value *d = (const gantry_value *)(const void *)((const char *)iface->values + (size_t)j * iface->value_stride);
+    add_f64(x, arena_fmt(x->mem, "%s/value/%s", x->weights, d->name), 0, NULL, &v.value[j]);
+  }
+  return GANTRY_OK;
+}
+
+gantry_status train_trace_metric(train_run *r, const char *id, int64_t n, const char *path, err *e) {
+  trace x = {.r = r, .mem = arena_new()};
+  eval_context c;
+  uint32_t k = 0;
+  buf ids = {0};
+  for (; k < r->cfg->n_metrics && strcmp(r->cfg->metrics[k].el.id, id); k++) buf_printf(&ids, "%s%s", k ? ", " : "", r->cfg->metrics[k].el.id);
+  gantry_status st = k < r->cfg->n_metrics ? train_steps(r, 0, n, e) : err_set(e, GANTRY_E_CONFIG, "there is no metric \"%s\"; there are %s", id, ids.n ? ids.p : "none");
+  eval_init(&c, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, r->seed);
+  c.kept = on_kept;
+  c.kept_user = &x;
+  for (int ema = 0; ema < 2 && !st; ema++)
+    if (train_metric_wants(r, k, ema)) st = evaluate(&x, &c, k, ema, e);
+  st_meta meta[] = {{"config", r->cfg->json}, {"metric", id}};
+  if (!st) st = st_write(path, x.t.p, x.t.n, meta, 2, NULL, e);
+  eval_free(&c);
+  buf_free(&ids);
   free(x.t.p);
   arena_free(x.mem);
   return st ? err_wrap(e, "trace") : GANTRY_OK;

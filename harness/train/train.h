@@ -106,6 +106,8 @@ gantry_status train_metrics_build(train_run *r, err *e);
 
 /* trace.c: steps 0 .. n-1 with every input, draw, loss, gradient and state before and after, as one safetensors file. */
 gantry_status train_trace_file(train_run *r, int64_t n, const char *path, err *e);
+/* The evaluation of one metric after n steps, as one safetensors file: the sets as it sees them, what its passes keep, its values. */
+gantry_status train_trace_metric(train_run *r, const char *id, int64_t n, const char *path, err *e);
 
 extern const train_method train_method_gan, train_method_classifier;
 #endif

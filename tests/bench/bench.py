@@ -139,6 +139,26 @@ def flops(case):
     return total
 
 
+def beyond_products(case, record):
+    """Microseconds of one step on one thread, where it is small: measured in matrix products (the shortest time of each, from the plans), and what a step
+    takes beyond them in processor time."""
+    products, x = 0.0, json.load(open(f"{HERE}/cases/{case}.json"))["base"]["train"]
+    one = next((r for r in record["runs"] if r["threads"] == 1), None)
+    if not one or record["contraction_flops"] > 1e8:
+        return
+    for program, times in (("d_step", x.get("d_steps", 1)), ("g_step", 1)):
+        command = ["./gantry", "explain", f"{HERE}/cases/{case}.json", "--program", program, "--stage", "kernels", "--measure", "2000"]
+        step = ""
+        for line in subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS="1")).stdout.splitlines():
+            if line[:1].isdigit():
+                step = line
+            elif "MATMUL" in step and ", measured " in line:
+                products += times * float(line.split(", measured ")[1].split()[0])
+    whole = 1e6 / max(r["steps_per_processor_second"] for r in one["gantry"]["repetitions"])
+    record["microseconds"] = {"step": round(whole, 1), "products": round(products, 1), "beyond_products": round(whole - products, 1)}
+    print(f"{'':<12} a step takes {whole:.1f} us of processor time, {products:.1f} of them in matrix products: {whole - products:.1f} beyond")
+
+
 def main():
     os.makedirs("build/bench", exist_ok=True)
     os.makedirs(RESULTS, exist_ok=True)
@@ -163,6 +183,7 @@ def main():
             t = r["pytorch"][best]
             print(columns.format(case, threads, f"{median(r['gantry']['repetitions']):.4g}", f"{median(t['repetitions']):.4g}", best, f"{r['ratio']:.2f}", f"{r['ratio_processor_time']:.2f}", f"{r['gantry']['peak_bytes'] / 1e6:.0f}",
                                  f"{min(p['peak_bytes'] for p in r['pytorch'].values()) / 1e6:.0f}", r["gantry"]["first_step_cold_s"], r["gantry"]["first_step_warm_s"], t["first_step_s"], f"{100 * r['fraction_of_peak']:.0f}"), flush=True)
+        beyond_products(case, record)
         json.dump(record, open(f"{RESULTS}/{case}.json", "w"), indent=1)
 
 

@@ -85,7 +85,7 @@ def experiment(seed):
     if loss in ("nonsaturating", "minimax", "lsgan") and r.random() < 0.4:
         regs["smooth"] = {"name": "label_smoothing", "real": 0.9, "fake": r.choice([0, 0.1])}
     if r.random() < 0.5:
-        base["schedules"]["s"] = {"of": r.choice([["d.optim.lr"], ["g.optim.lr", "d.optim.lr"]]), "shape": r.choice(["linear", "cosine", "exponential"]), "to": 0.1}
+        base["schedules"]["s"] = {"of": r.choice([["d.optim.lr"], ["g.optim.lr", "d.optim.lr"]]), "shape": r.choice(["linear", "cosine", "exponential", "step"]), "to": 0.1, "factor": 0.5, "every": {"steps": 3}}
         if r.random() < 0.4:
             base["schedules"]["s"]["warmup"] = {"steps": 4}
     if r.random() < 0.5:

@@ -88,7 +88,8 @@ class Replay:
             end = s["end"]["steps"] if isinstance(s.get("end"), dict) else total
             p = min(1.0, max(0.0, (step - start) / max(end - start, 1)))
             to = s.get("to", 0)
-            f *= {"constant": 1.0, "linear": 1 + (to - 1) * p, "cosine": to + (1 - to) * (1 + math.cos(math.pi * p)) / 2, "exponential": to ** p if to > 0 else 1.0}[s["shape"]]
+            every = s["every"]["steps"] if isinstance(s.get("every"), dict) else 1
+            f *= {"step": s.get("factor", 1.0) ** max(0, (step - start) // every), "constant": 1.0, "linear": 1 + (to - 1) * p, "cosine": to + (1 - to) * (1 + math.cos(math.pi * p)) / 2, "exponential": to ** p if to > 0 else 1.0}[s["shape"]]
             if isinstance(s.get("warmup"), dict):
                 f *= min(1.0, (step + 1) / s["warmup"]["steps"])
         return f

@@ -42,7 +42,10 @@ matmul_dnnl *matmul_dnnl_new(const cpu *self, const matmul_shape *q, int64_t *by
   const cpu_dnnl *lib = self->dnnl;
   matmul_dnnl *d = calloc(1, sizeof *d);
   cpu_md md[3] = {0};
-  if (!d) return NULL;
+  if (!d || (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) != dnnl_cpu_isa_avx512_core) { /* those kernels are of AVX-512: else not worth asking */
+    free(d);
+    return NULL;
+  }
   d->stream = lib->stream;
   dnnl_status_t st = plan(d, lib->engine, q, md, bytes);
   for (int k = 0; k < 3; k++) cpu_md_free(&md[k]);

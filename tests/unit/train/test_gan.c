@@ -83,6 +83,21 @@ static void test_gan__d_steps_and_schedule(void) {
   test_run_close(&t);
 }
 
+/* Exactly every 41st step: the f32 next to 1/41, times 41, is below 1. */
+static void test_gan__a_step_schedule_is_on_time(void) {
+  test_run t;
+  double theta = 0.8, psi = 0.6;
+  if (test_run_open(&t, DIRAC "\"schedules\": {\"s\": {\"of\": [\"d.optim.lr\"], \"shape\": \"step\", \"factor\": 0.25, \"every\": {\"steps\": 41}, \"start\": {\"steps\": 2}}}, \"train\": {\"batch\": 4, \"length\": {\"steps\": 130}}}", 1, 0, 1))
+    for (int k = 0; k < 130; k++) {
+      T_CHECK(!train_steps(t.r, k, 1, &t.e));
+      psi -= 0.3 * pow(0.25, k < 2 ? 0 : (k - 2) / 41) * sigmoid(2 * theta * psi) * theta;
+      theta += 0.3 * sigmoid(-2 * theta * psi) * psi;
+      T_NEAR(test_run_value(&t, "d/psi", 0), psi, 1e-4);
+    }
+  T_CHECK(!t.e.code);
+  test_run_close(&t);
+}
+
 static void test_gan__averaged_weights_follow_their_half_life(void) {
   test_run t;
   double theta = 0.8, psi = 0.6, ema = 0.8;
@@ -341,6 +356,6 @@ static void fails(const char *loss, const char *words) {
 static void test_gan__a_loss_that_refuses_is_quoted(void) { fails("says_no", "loss (says_no): loss of D: this loss refuses on principle"); }
 static void test_gan__a_misfit_names_operation_shapes_and_place(void) { fails("wrong_shape", "margin"); }
 
-T_MAIN(T(test_gan__dirac_alternating), T(test_gan__dirac_simultaneous), T(test_gan__dirac_with_r1_is_damped), T(test_gan__lazy_terms_correct_every_update), T(test_gan__d_steps_and_schedule), T(test_gan__averaged_weights_follow_their_half_life),
+T_MAIN(T(test_gan__dirac_alternating), T(test_gan__dirac_simultaneous), T(test_gan__dirac_with_r1_is_damped), T(test_gan__lazy_terms_correct_every_update), T(test_gan__d_steps_and_schedule), T(test_gan__a_step_schedule_is_on_time), T(test_gan__averaged_weights_follow_their_half_life),
        T(test_gan__two_unrolled_updates_match_differences), T(test_gan__batch_statistics_move_on_real_then_fake), T(test_gan__an_interrupted_run_ends_in_equal_bytes),
        T(test_gan__the_same_seed_gives_the_same_bits_and_another_does_not), T(test_gan__tracing_changes_no_bit), T(test_gan__a_classifier_learns_and_its_accuracy_is_not_cached), T(test_gan__a_checkpoint_waits_until_its_rows_are_safe), T(test_gan__a_loss_that_refuses_is_quoted), T(test_gan__a_misfit_names_operation_shapes_and_place))

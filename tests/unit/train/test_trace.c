@@ -46,4 +46,39 @@ static void test_trace__nothing_hides_anything(void) {
   test_run_close(&t);
 }
 
-T_MAIN(T(test_trace__nothing_hides_anything))
+#define SIZES "{\"data\": {\"name\": \"patterns\", \"side\": 4, \"count\": 250}, \"g\": {\"arch\": {\"name\": \"mlp\", \"width\": 4, \"z\": 3}, \"ema\": {}}, \"d\": {\"arch\": {\"name\": \"mlp\", \"width\": 4}}, " \
+              "\"metrics\": {\"s\": {\"name\": \"sizes\", \"fake\": 210, \"weights\": [\"raw\", \"ema\"]}}, \"train\": {\"batch\": 8, \"length\": {\"steps\": 4}}}"
+
+static double mean(const st_file *f, const char *name, int64_t count) {
+  const st_tensor *t = st_find(f, name);
+  double sum = 0;
+  T_CHECK(t && t->dtype == GANTRY_F64 && t->bytes == 8 * count);
+  for (int64_t k = 0; t && k < t->bytes / 8; k++) sum += ((const double *)t->data)[k];
+  return sum / (double)count;
+}
+
+/* A metric's values from its sets alone, as another program would compute them; 210 samples are two batches, one of them padded. */
+static void test_trace__a_metric_can_be_computed_again(void) {
+  test_run t;
+  st_file f = {0};
+  char path[80];
+  snprintf(path, sizeof path, "/tmp/gantry-trace-%d.safetensors", (int)getpid());
+  if (test_run_open(&t, SIZES, 1, 0, 1) && !train_trace_metric(t.r, "s", 2, path, &t.e) && !st_read(path, &f, &t.e)) {
+    T_NEAR(mean(&f, "raw/value/mean", 1), mean(&f, "raw/fake/samples", 210 * 16), 1e-12);
+    T_NEAR(mean(&f, "ema/value/mean", 1), mean(&f, "ema/fake/samples", 210 * 16), 1e-12);
+    T_CHECK(fabs(mean(&f, "raw/value/mean", 1) - mean(&f, "ema/value/mean", 1)) > 1e-9);
+    T_NEAR(mean(&f, "raw/real/kept/sum", 1), mean(&f, "raw/real/samples", 250 * 16) * 250, 1e-9);
+    T_NEAR(mean(&f, "raw/fake/z", 210 * 3), mean(&f, "ema/fake/z", 210 * 3), 0);
+    T_NEAR(mean(&f, "raw/real/labels", 250), 373.0 / 250, 1e-12); /* 0 1 2 3 in turn */
+    st_free(&f);
+  }
+  if (t.e.code) printf("# %s\n", t.e.msg);
+  T_CHECK(!t.e.code);
+  err e = {0};
+  T_CHECK(train_trace_metric(t.r, "nix", 0, path, &e));
+  T_HAS(e.msg, "there is no metric \"nix\"; there are s");
+  unlink(path);
+  test_run_close(&t);
+}
+
+T_MAIN(T(test_trace__nothing_hides_anything), T(test_trace__a_metric_can_be_computed_again))
