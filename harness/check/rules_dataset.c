@@ -218,11 +218,13 @@ uint32_t check_dataset_params(subject *s) {
   const char *split;
   uint32_t verdict = any_split(s, &d, &split);
   buf idle = {0};
+  const char *moving = NULL;
   if (verdict) return verdict;
   data_close(&d);
   uint64_t now = looks(s, s->values, split);
   for (uint32_t k = 0; k < s->live->param_count; k++) {
     const gantry_param *p = abi_param_at(s->live, k);
+    if (p->type == GANTRY_P_FLOAT && !(p->flags & GANTRY_PF_STRUCTURAL) && !moving) moving = p->key;
     abi_value *v = check_values_copy(s, s->values), other;
     int found = p->type == GANTRY_P_STRING || p->type == GANTRY_P_PATH || p->type == GANTRY_P_INTS || p->type == GANTRY_P_FLOATS, tried = 0;
     for (uint32_t j = 0; !found && check_value_other(p, &s->values[k], j, &other); j++) {
@@ -237,6 +239,7 @@ uint32_t check_dataset_params(subject *s) {
     if (!found && tried) buf_printf(&idle, "%s%s", idle.n ? ", " : "", p->key);
   }
   if (idle.n) verdict = check_say(s, CHECK_WARN, "no value of these was seen to change anything: %s", idle.p);
+  else if (moving) verdict = check_say(s, CHECK_WARN, "\"%s\" is declared without GANTRY_PF_STRUCTURAL, which says that schedules may move it: a data set is read once", moving);
   buf_free(&idle);
   return verdict;
 }

@@ -151,12 +151,19 @@ static uint32_t reaches(subject *s, stage *st, uint32_t scene, ir_id y, const ir
   return verdict;
 }
 
+static int none_used(const stage *st, ir_id y, const ir_id *xs, uint32_t n) {
+  for (uint32_t k = 0; k < n; k++)
+    if (ir_depends(st->b->g, y, xs[k])) return 0;
+  return 1;
+}
+
 uint32_t check_grad_reaches(subject *s) {
   buf unused = {0};
-  uint32_t verdict = CHECK_PASS;
+  uint32_t verdict = CHECK_PASS, warned = 0;
   for (uint32_t k = 0; k < stage_scenes(s) && verdict != CHECK_FAIL; k++) {
     stage *st;
     err e = {0};
+    warned |= verdict == CHECK_WARN;
     if (s->live->kind == GANTRY_KIND_ARCH && k % 2) continue;
     if (stage_open(s, s->values, k, NULL, &st, &e)) {
       stage_close(st);
@@ -169,18 +176,21 @@ uint32_t check_grad_reaches(subject *s) {
       unused.n = 0;
       verdict = reaches(s, st, k, y, xs, n, &unused);
       if (verdict == CHECK_PASS && unused.n && s->live->kind == GANTRY_KIND_LOSS) verdict = check_say(s, CHECK_FAIL, "%s does not depend on %s", stage_scene_name(s, k), unused.p);
+      if (verdict == CHECK_PASS && unused.n && s->live->kind == GANTRY_KIND_REGULARIZER && none_used(st, y, xs, n))
+        verdict = check_say(s, CHECK_WARN, "%s: no weight of that network enters the term, so it changes nothing there: return where step->net is not yours", stage_scene_name(s, k));
       if (verdict == CHECK_PASS && unused.n && s->live->kind == GANTRY_KIND_ARCH) verdict = check_say(s, CHECK_WARN, "%s: nothing depends on %s", stage_scene_name(s, k), unused.p);
     }
     if (s->live->kind == GANTRY_KIND_REGULARIZER && k == 1 && seen && verdict != CHECK_FAIL) { /* G learns through D's view of its images */
       ir_id z = ir_leaf(st->b->g, GANTRY_OP_INPUT, "x/z", GANTRY_F32, 2, (const int64_t[]){st->o.batch, 3});
       unused.n = 0;
+      warned |= verdict == CHECK_WARN;
       verdict = reaches(s, st, k, ir_sum_all(st->b->g, seen), &z, 1, &unused);
     }
     free(xs);
     stage_close(st);
   }
   buf_free(&unused);
-  return verdict;
+  return warned && verdict == CHECK_PASS ? CHECK_WARN : verdict;
 }
 
 /* ---- losses ---- */

@@ -14,14 +14,14 @@
 
 static const char stands_for[] = "example";
 
-typedef struct kind_text { const char *kind, *use; } kind_text;
+typedef struct kind_text { const char *kind, *called, *use; } kind_text;
 static const kind_text kinds[] = {
-  {"loss", "\"loss\": {\"name\": \"%s\"}"},
-  {"arch", "\"d\": {\"arch\": {\"name\": \"%s\"}}"},
-  {"optim", "\"d\": {\"optim\": {\"name\": \"%s\"}}"},
-  {"regularizer", "\"regularizers\": {\"%s\": {\"name\": \"%s\"}}"},
-  {"metric", "\"metrics\": {\"%s\": {\"name\": \"%s\", \"fake\": 2000, \"every\": {\"steps\": 500}}}"},
-  {"dataset", "\"data\": {\"name\": \"%s\"}"}};
+  {"loss", "A loss", "\"loss\": {\"name\": \"%s\"}"},
+  {"arch", "An architecture", "\"d\": {\"arch\": {\"name\": \"%s\"}}"},
+  {"optim", "An optimizer", "\"d\": {\"optim\": {\"name\": \"%s\"}}"},
+  {"regularizer", "A regularizer", "\"regularizers\": {\"%s\": {\"name\": \"%s\"}}"},
+  {"metric", "A metric", "\"metrics\": {\"%s\": {\"name\": \"%s\", \"fake\": 2000, \"every\": {\"steps\": 500}}}"},
+  {"dataset", "A data set", "\"data\": {\"name\": \"%s\"}"}};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 /* Where templates/ and plugin.mk are: PREFIX/share/gantry, or sdk/ above a build folder. */
@@ -82,7 +82,7 @@ static void command(buf *b, const char *text, const char *what) { buf_printf(b, 
 
 static gantry_status write_readme(arena *a, const kind_text *k, const char *name, const char *file, err *e) {
   buf b = {0};
-  buf_printf(&b, "# %s\n\nA %s for Gantry, in one C file: `%s.c`.\n\n", name, k->kind, name);
+  buf_printf(&b, "# %s\n\n%s for Gantry, in one C file: `%s.c`.\n\n", name, k->called, name);
   command(&b, "make", arena_fmt(a, "%s.so; needs a C compiler and Gantry's headers", name));
   command(&b, arena_fmt(a, "gantry plugins check ./%s.so", name), "does it keep the rules, are its gradients right?");
   command(&b, arena_fmt(a, "gantry plugins describe %s --plugin ./%s.so", name, name), "its parameters");

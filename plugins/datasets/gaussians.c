@@ -10,8 +10,8 @@ static const char *const layouts[] = {"ring", "grid", NULL};
 static const gantry_param params[] = {
   {.key = "layout", .doc = "ring: modes on a circle; grid: the nearest square number of modes, evenly from -radius to radius", .type = GANTRY_P_ENUM, .def_str = "ring", .choices = layouts},
   {.key = "modes", .doc = "number of modes", .type = GANTRY_P_INT, .def = 8, .lo = 1, .hi = 10000},
-  {.key = "radius", .doc = "of the ring; half the side of the grid", .type = GANTRY_P_FLOAT, .def = 2, .lo = 0, .hi = 1e6},
-  {.key = "sigma", .doc = "standard deviation of each mode", .type = GANTRY_P_FLOAT, .def = 0.02, .lo = 0, .hi = 1e6},
+  {.key = "radius", .doc = "of the ring; half the side of the grid", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL, .def = 2, .lo = 0, .hi = 1e6},
+  {.key = "sigma", .doc = "standard deviation of each mode", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL, .def = 0.02, .lo = 0, .hi = 1e6},
   {.key = "count", .doc = "samples in each split", .type = GANTRY_P_INT, .def = 50000, .lo = 1, .hi = 1e8},
   {.key = "seed", .doc = "of the samples; train and test differ", .type = GANTRY_P_INT, .def = 1, .lo = 0, .hi = 4294967295.0}};
 

@@ -7,12 +7,13 @@
 #include <gantry/philox.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { INNER, OUTER, NOISE, COUNT };
-static const gantry_param params[] = {
-  {.key = "inner", .doc = "radius of the inner ring", .type = GANTRY_P_FLOAT, .def = 1, .lo = 0, .hi = 1e6},
-  {.key = "outer", .doc = "radius of the outer ring", .type = GANTRY_P_FLOAT, .def = 2, .lo = 0, .hi = 1e6},
-  {.key = "noise", .doc = "half the width of a ring", .type = GANTRY_P_FLOAT, .def = 0.05, .lo = 0, .hi = 1e6},
+static const gantry_param params[] = { /* STRUCTURAL: read once, when the set is opened; no schedule moves them */
+  {.key = "inner", .doc = "radius of the inner ring", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL, .def = 1, .lo = 0, .hi = 1e6},
+  {.key = "outer", .doc = "radius of the outer ring", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL, .def = 2, .lo = 0, .hi = 1e6},
+  {.key = "noise", .doc = "half the width of a ring", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_STRUCTURAL, .def = 0.05, .lo = 0, .hi = 1e6},
   {.key = "count", .doc = "samples in each split", .type = GANTRY_P_INT, .def = 20000, .lo = 1, .hi = 1e8}};
 
 typedef struct rings { double radius[2], noise; uint32_t split; } rings;
@@ -26,7 +27,8 @@ static gantry_status open_set(gantry_ctx *cx, const char *split, gantry_dataset_
   r->radius[1] = p->f64(cx, OUTER);
   r->noise = p->f64(cx, NOISE);
   if (r->radius[1] < r->radius[0]) return cx->host->fail(cx, GANTRY_E_CONFIG, "outer must not be below inner"); /* the user sees this with its place */
-  for (const char *c = split; *c; c++) r->split = r->split * 31 + (unsigned char)*c; /* "train" and "test" hold different points */
+  if (strcmp(split, "train") && strcmp(split, "test")) return cx->host->fail(cx, GANTRY_E_CONFIG, "there are the splits train and test");
+  r->split = strcmp(split, "train") != 0; /* the two hold different points */
   info->dtype = GANTRY_F32;
   info->count = p->i64(cx, COUNT);
   info->rank = 1; /* vectors of dims[0] numbers; images have rank 3: height, width, channels */

@@ -166,6 +166,7 @@ static void test_conform__gradients_and_losses(void) {
     {"bad/bad_stopped_gradient", "grad-stopped", FAIL, "loss of G: the graph's derivative is"},
     {"bad/bad_dead_layer", "grad-reaches", FAIL, "network d depends on \"x/real\", but no gradient reaches it"},
     {"bad/bad_chance", "loss-chance", FAIL, "declares chance_d = 1, but with every logit at 0 it is 0"},
+    {"bad/bad_other_term", "grad-reaches", WARN, "D's update: no weight of that network enters the term"},
     {"bad/bad_choice", "loss-chance", FAIL, "with kind=exponential: bad_choice declares chance_d = 0, but with every logit at 0 it is 2"},
     {"bad/bad_choice", "loss-finite", FAIL, "with kind=exponential: loss of D is inf"},
     {"bad/bad_overflow", "loss-finite", FAIL, "loss of G is inf"},
@@ -202,6 +203,7 @@ static void test_conform__data_sets(void) {
     {"bad/bad_data_modes", "data-values", FAIL, "the array \"modes\" has 2 axes, the second of 3: it is [m,2]"},
     {"bad/bad_data_array_name", "data-values", FAIL, "call it \"modes\", the host puts \"data.\" in front"},
     {"bad/bad_data_idle", "data-parameters", WARN, "no value of these was seen to change anything: contrast"},
+    {"bad/bad_data_schedule", "data-parameters", WARN, "\"shift\" is declared without GANTRY_PF_STRUCTURAL"},
     {"bad/bad_data_labels", "data-values", FAIL, "the label of sample 3 is 3, outside its 3 classes"},
   };
   ALL(rows);

@@ -13,7 +13,9 @@ static inline int gan_need_images(gantry_ctx *cx, gantry_t x) {
 }
 
 /* ---- draws: [n] ---- */
+/* Uniform in [lo, hi). */
 static inline gantry_t gan_draw_uniform(gantry_ctx *cx, int64_t n, double lo, double hi) { return gan_add_k(cx, gan_mul_k(cx, gan_uniform(cx, 1, &n), hi - lo), lo); }
+/* N(0, std^2). */
 static inline gantry_t gan_draw_normal(gantry_ctx *cx, int64_t n, double std) { return gan_mul_k(cx, gan_normal(cx, 1, &n), std); }
 /* Whole numbers lo .. hi, all equally likely, as f32. */
 static inline gantry_t gan_draw_whole(gantry_ctx *cx, int64_t n, int64_t lo, int64_t hi) { return gan_add_k(cx, gan_floor(cx, gan_mul_k(cx, gan_uniform(cx, 1, &n), (double)(hi - lo + 1))), (double)lo); }
@@ -49,6 +51,7 @@ static inline gantry_t gan_shift_axis(gantry_ctx *cx, gantry_t x, gantry_t by, i
   if (reflect) from = gan_sub(cx, last, gan_abs(cx, gan_sub(cx, last, gan_abs(cx, from))));
   return gan_gather(cx, x, from, axis, 1);
 }
+/* Down and to the right by whole numbers of pixels, each [n]; negative: up, left. */
 static inline gantry_t gan_shift(gantry_ctx *cx, gantry_t x, gantry_t down, gantry_t right, int reflect) { return gan_shift_axis(cx, gan_shift_axis(cx, x, down, 1, reflect), right, 2, reflect); }
 /* 1 at indices lo .. lo + length - 1 of an axis of `size`, [n,size]. */
 static inline gantry_t gan_span(gantry_ctx *cx, gantry_t lo, int64_t length, int64_t size) {
@@ -68,7 +71,9 @@ static inline gantry_t gan_cut_out(gantry_ctx *cx, gantry_t x, gantry_t top, gan
 }
 
 /* ---- colours ---- */
+/* Each image plus its own number. */
 static inline gantry_t gan_brighter(gantry_ctx *cx, gantry_t x, gantry_t by) { return gan_add(cx, x, gan_per_image(cx, by)); }
+/* Distances from `mean` (which broadcasts to x) times each image's own scale. */
 static inline gantry_t gan_about(gantry_ctx *cx, gantry_t x, gantry_t mean, gantry_t scale) { return gan_add(cx, gan_mul(cx, gan_sub(cx, x, mean), gan_per_image(cx, scale)), mean); }
 /* Channels spread about their mean at each pixel. */
 static inline gantry_t gan_saturate(gantry_ctx *cx, gantry_t x, gantry_t scale) {

@@ -16,19 +16,21 @@ static inline gantry_t gan_matrices(gantry_ctx *cx, int64_t n, int64_t k, const 
   for (int64_t i = 0; i < k * k; i++) columns[i] = gan_rank(cx, entries[i]) ? gan_reshape(cx, entries[i], 2, column) : gan_broadcast(cx, entries[i], 2, column, NULL);
   return gan_reshape(cx, gan_concat(cx, columns, (uint32_t)(k * k), 1), 3, d);
 }
+/* Homogeneous maps of the plane [n,3,3] on (x, y, 1): factors x and y along the axes, each [n] or a scalar. */
 static inline gantry_t gan_scaling2(gantry_ctx *cx, int64_t n, gantry_t x, gantry_t y) {
   gantry_t o = gan_const(cx, 0), e[9];
   for (int k = 0; k < 9; k++) e[k] = o;
   e[0] = x; e[4] = y; e[8] = gan_const(cx, 1);
   return gan_matrices(cx, n, 3, e);
 }
+/* (x, y) added, each [n] or a scalar, in the units of the coordinates. */
 static inline gantry_t gan_translation2(gantry_ctx *cx, int64_t n, gantry_t x, gantry_t y) {
   gantry_t o = gan_const(cx, 0), e[9];
   for (int k = 0; k < 9; k++) e[k] = o;
   e[0] = e[4] = e[8] = gan_const(cx, 1); e[2] = x; e[5] = y;
   return gan_matrices(cx, n, 3, e);
 }
-/* [cos -sin; sin cos] in coordinates x (right), y (down) */
+/* [cos -sin; sin cos] in coordinates x (right), y (down); angle [n] or a scalar, in radians. */
 static inline gantry_t gan_rotation2(gantry_ctx *cx, int64_t n, gantry_t angle) {
   gantry_t o = gan_const(cx, 0), e[9];
   for (int k = 0; k < 9; k++) e[k] = o;
@@ -108,6 +110,7 @@ static inline gantry_t gan_warp(gantry_ctx *cx, gantry_t x, gantry_t inverse) {
 
 /* ---- colours ---- */
 /* Affine maps of colours, [n,4,4] on (r, g, b, 1). The gray axis is (1, 1, 1) / sqrt 3. */
+/* The same number, [n] or a scalar, added to r, g and b. */
 static inline gantry_t gan_colour_shift(gantry_ctx *cx, int64_t n, gantry_t by) {
   gantry_t o = gan_const(cx, 0), e[16];
   for (int k = 0; k < 16; k++) e[k] = o;
@@ -124,7 +127,7 @@ static inline gantry_t gan_colour_gray(gantry_ctx *cx, int64_t n, gantry_t along
   e[15] = gan_const(cx, 1);
   return gan_matrices(cx, n, 4, e);
 }
-/* Rotation about the gray axis: hue. Rodrigues: c I + (1 - c) v v' + s [v]x. */
+/* Rotation about the gray axis, in radians: hue. Rodrigues: c I + (1 - c) v v' + s [v]x. */
 static inline gantry_t gan_colour_turn(gantry_ctx *cx, int64_t n, gantry_t angle) {
   gantry_t o = gan_const(cx, 0), e[16], c = gan_cos(cx, angle), s = gan_mul_k(cx, gan_sin(cx, angle), 0.5773502691896258), rest = gan_mul_k(cx, gan_sub(cx, gan_const(cx, 1), c), 1.0 / 3);
   gantry_t more = gan_add(cx, rest, s), less = gan_sub(cx, rest, s);
