@@ -14,7 +14,17 @@ eval_request train_metric_request(const train_run *r, uint32_t k, const abi_elem
   return (eval_request){.metric = el, .features = m->features, .fake = m->fake, .real = m->real, .real_limit = m->real_limit, .weights = ema ? GANTRY_EMA : 0, .fake_split = fake_split};
 }
 
-int train_metric_has_floor(const train_run *r, uint32_t k, const abi_element *el) {
+/* A folder of images need not have one. */
+static int has_test_split(train_run *r) {
+  data_set *test = NULL;
+  err ignored = {0};
+  if (!r->test_split) r->test_split = data_open(&r->data_el, &(data_options){.split = "test", .limit_seed = -1, .range = {-1, 1}, .shape_only = 1}, &test, &ignored) ? 2 : 1;
+  data_close(test);
+  err_clear(&ignored);
+  return r->test_split == 1;
+}
+
+int train_metric_has_floor(train_run *r, uint32_t k, const abi_element *el) {
   const gantry_metric *iface = el->plugin->iface;
   uint32_t fake = 0, real = 0;
   for (uint32_t j = 0; j < iface->n_passes; j++) {
@@ -22,7 +32,7 @@ int train_metric_has_floor(const train_run *r, uint32_t k, const abi_element *el
     fake += pass->set == GANTRY_FAKE;
     real += pass->set == GANTRY_REAL;
   }
-  return fake && real && !strcmp(r->cfg->metrics[k].real, "train");
+  return fake && real && !strcmp(r->cfg->metrics[k].real, "train") && has_test_split(r);
 }
 
 int train_metric_wants(const train_run *r, uint32_t k, int ema) { return (r->cfg->metrics[k].weights & (ema ? CFG_EMA : CFG_RAW)) && (!ema || r->cfg->g.ema); }

@@ -50,6 +50,7 @@ struct train_run {
   char warm_sha[65];         /* of that file */
   const char *warm_text;     /* how much of it fits */
   uint8_t warm_partial;      /* some tensors of the networks are not in it, or in another shape */
+  uint8_t test_split;        /* of the data: 0 not asked yet, 1 there, 2 not there */
   uint8_t *contributes;      /* by regularizer, in hook order: one of its hooks made something in some program */
   void *method_state;        /* arena-owned */
 };
