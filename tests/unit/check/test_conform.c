@@ -119,6 +119,8 @@ static void test_conform__hostile_hosts(void) {
   if (SANITIZED) T_SKIP("a sanitizer turns crashes into exits of its own");
   static const row rows[] = {
     {"bad/bad_table_size", "host-bigger-tables", FAIL, "loss of D under a host with more slots: loss (bad_table_size): loss of D: this host has another size"},
+    {"bad/bad_build_size", "host-bigger-tables", FAIL, "network d under a host with more slots: arch (bad_build_size): build d: this host has another size"},
+    {"bad/bad_weight_size", "host-bigger-tables", FAIL, "weight: this host has another size"},
     {"bad/bad_optional_table", "host-missing-tables", CRASH, "SIGSEGV in loss of D (bad_optional_table): loss of D under a host without optional tables"},
     {"bad/bad_extension", "configure", CRASH, "SIGSEGV"},
     {"bad/bad_poison", "host-call-fails", CRASH, "SIGFPE in loss of D (bad_poison): loss of D with the defaults, when call 1 of"},
