@@ -10,7 +10,7 @@ enum { MOST = 3 }; /* differences told; the rest are counted */
 static const char settings[] =
   "WITH n AS (SELECT substr(replace(fullkey,'\"',''),3) k, atom v FROM json_tree(?1) WHERE atom IS NOT NULL), o AS (SELECT substr(replace(fullkey,'\"',''),3) k, atom v FROM json_tree(?2) WHERE atom IS NOT NULL)"
   " SELECT k, was, now FROM (SELECT n.k, o.v was, n.v now FROM n LEFT JOIN o ON o.k=n.k WHERE o.v IS NOT n.v UNION ALL SELECT o.k, o.v, NULL FROM o WHERE o.k NOT IN (SELECT k FROM n))"
-  " WHERE k NOT GLOB 'metrics.*' AND k NOT GLOB 'samples.*' AND k NOT GLOB 'checkpoints.*' AND k NOT GLOB 'log.*' ORDER BY k";
+  " WHERE k NOT GLOB 'metrics.*' AND k NOT GLOB 'samples.*' AND k NOT GLOB 'checkpoints.*' AND k NOT GLOB 'log.*' AND k<>'data.storage' ORDER BY k";
 
 typedef struct telling { buf text; uint32_t n; } telling;
 
