@@ -11,7 +11,8 @@ FUZZ_PACKAGES := clang libclang-rt-14-dev
 CC      ?= cc
 CONFIG  ?= release
 B       := build/$(CONFIG)
-JOBS    ?= $(shell nproc)
+# nproc believes OMP_NUM_THREADS, which the scripts of the tests set to 1 for what they run
+JOBS    ?= $(shell env -u OMP_NUM_THREADS nproc)
 MAKEFLAGS += --no-print-directory
 # One short line per file; V=1 shows the commands.
 Q       := $(if $(V),,@)

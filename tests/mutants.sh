@@ -5,7 +5,7 @@
 set -u
 ROOT=$PWD
 W=$ROOT/build/mutants
-JOBS=${JOBS:-$(nproc)}
+JOBS=${JOBS:-$(env -u OMP_NUM_THREADS nproc)}
 glob=${1:-*}
 mkdir -p build
 if [ ! -e "$W/.git" ]; then

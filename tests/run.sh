@@ -30,7 +30,7 @@ export -f one case_one
 { find "$GANTRY_BUILD/tests" -type f -executable -name 'test_*' 2>/dev/null | sort | sed 's/^/one /'
   find tests/cases -mindepth 2 -maxdepth 2 -type d 2>/dev/null | sort | sed 's/^/case_one /'
   find tests/scripts -name '*.sh' 2>/dev/null | sort | sed 's/^/case_one /'
-} | xargs -P "$(nproc)" -I{} bash -c "{} '$R'"
+} | xargs -P "$(env -u OMP_NUM_THREADS nproc)" -I{} bash -c "{} '$R'"
 cat "$R"/* >/dev/null 2>&1
 grep -h '^skip' "$R"/* 2>/dev/null
 grep -h '^not ok' "$R"/* 2>/dev/null

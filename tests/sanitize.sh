@@ -23,14 +23,14 @@ if [ "$san" = thread ]; then
     exit 0
   fi
 fi
-if ! make -j"$(nproc)" CI= SAN="$san" OPT="-O1 -g" gantry test-binaries >"$R/$san.build" 2>&1; then
+if ! make -j"$(env -u OMP_NUM_THREADS nproc)" CI= SAN="$san" OPT="-O1 -g" gantry test-binaries >"$R/$san.build" 2>&1; then
   echo "not ok $san: does not build: $(grep -m1 -E 'error|undefined' "$R/$san.build")"
   echo "0 passed, 1 failed, 0 skipped"
   exit 1
 fi
 ln -sf build/release/gantry gantry
 export GANTRY_BUILD=$PWD/build/$san GANTRY=$PWD/build/$san/gantry
-for room in $rooms; do find "$PWD/build/$san/tests/$room" -type f -executable -name 'test_*' 2>/dev/null; done | sort | xargs -P "$(nproc)" -I{} bash -c "one $san {}"
+for room in $rooms; do find "$PWD/build/$san/tests/$room" -type f -executable -name 'test_*' 2>/dev/null; done | sort | xargs -P "$(env -u OMP_NUM_THREADS nproc)" -I{} bash -c "one $san {}"
 cat "$R/$san"-test_* 2>/dev/null | grep -E '^(ok|not ok|skip)' >"$R/$san"
 grep -E '^(not ok|skip)' "$R/$san" | sed "s|^\(not ok\|skip\)|\1 $san|"
 p=$(grep -c '^ok ' "$R/$san"); f=$(grep -c '^not ok ' "$R/$san"); s=$(grep -c '^skip ' "$R/$san")

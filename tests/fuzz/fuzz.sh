@@ -22,7 +22,7 @@ build_one() { # source
 }
 export -f build_one; export B flags
 rm -f $B/broken
-find harness -name '*.c' ! -path harness/cli/main.c | xargs -P "$(nproc)" -I{} bash -c 'build_one {}' >$B/log 2>&1
+find harness -name '*.c' ! -path harness/cli/main.c | xargs -P "$(env -u OMP_NUM_THREADS nproc)" -I{} bash -c 'build_one {}' >$B/log 2>&1
 [ -e $B/broken ] && { echo "not ok fuzz: $(head -1 $B/broken) does not build: $(grep -m1 error $B/log)"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 rm -f $B/host.a; find $B/harness -name '*.o' | xargs ar rcs $B/host.a
 # seeds that would be too large or too many to commit
@@ -45,7 +45,7 @@ one() {
   else echo "not ok fuzz/$t: $(grep -m1 -E 'ERROR|runtime error|deadly signal|Assertion' $B/"$t".log) ($(ls -t $B/found/"$t"-* 2>/dev/null | head -1))"; fi
 }
 export -f one; export seconds
-echo $targets | tr ' ' '\n' | xargs -P "$(nproc)" -I{} bash -c 'one {}' | tee $B/said
+echo $targets | tr ' ' '\n' | xargs -P "$(env -u OMP_NUM_THREADS nproc)" -I{} bash -c 'one {}' | tee $B/said
 passed=$(grep -c '^ok ' $B/said); failed=$(grep -c '^not ok ' $B/said)
 [ -n "${FOUND:-}" ] || rm -rf $B/corpus
 echo "$passed passed, $failed failed, 0 skipped"
