@@ -13,6 +13,7 @@ struct db {
   sqlite3 *h;
   int lock_fd;
   uint8_t read_only, open; /* open: a transaction is */
+  uint8_t broken;          /* a statement of it failed: half of something may be in it, so it is never committed */
   int64_t opened_ms, pending;
   sqlite3_stmt *put_scalar, *put_clock;
   VEC(name_id) metrics;

@@ -25,6 +25,7 @@ gantry_status db_fail(db *d, err *e, const char *doing) {
   const char *file = d->h ? sqlite3_db_filename(d->h, "main") : NULL;
   gantry_status st = code == SQLITE_FULL || code == SQLITE_NOMEM ? GANTRY_E_NOMEM : GANTRY_E_IO;
   const char *advice = code == SQLITE_FULL ? ": free some space and run again, nothing finished is lost" : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? ": is its folder writable?" : "";
+  d->broken = d->open;
   return err_set(e, st, "%s %s: %s%s", doing, file && *file ? file : "the database", what, advice);
 }
 
@@ -199,6 +200,7 @@ void db_close(db *d) {
   if (!d) return;
   err e = {0};
   if (d->h && sqlite3_get_autocommit(d->h)) d->open = 0; /* an error has rolled the transaction back already, and was told */
+  if (d->h && d->broken) db_rollback(d); /* as if the process had been killed: what matters was committed before, the rest comes again */
   if (d->h && !d->read_only && db_commit(d, &e)) log_line(LOG_ERROR, "%s", e.msg);
   sqlite3_finalize(d->put_scalar);
   sqlite3_finalize(d->put_clock);

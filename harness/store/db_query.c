@@ -97,6 +97,7 @@ gantry_status db_begin(db *d, err *e) {
   if (d->open) return GANTRY_OK;
   TRY(db_script(d, "BEGIN IMMEDIATE", e)); /* never a read that later wants to write: no timeout helps that */
   d->open = 1;
+  d->broken = 0;
   d->opened_ms = proc_now_ms();
   d->pending = 0;
   return GANTRY_OK;

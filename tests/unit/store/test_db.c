@@ -198,6 +198,25 @@ static void test_db__a_changed_grid_keeps_its_runs(void) {
   end(&x);
 }
 
+/* A failure in the middle of several rows leaves none of them: half a grid would be taken for a whole one by the next run. */
+static void test_db__half_a_grid_is_none(void) {
+  w x;
+  uint32_t lost;
+  int64_t id;
+  begin(&x);
+  synthetic_fill(x.d, &x.e);
+  T_CHECK(!db_commit(x.d, &x.e));
+  db_cell c[] = {{.label = "good", .config_json = "{}", .same_as = -1}, {.label = NULL, .config_json = "{}", .same_as = -1}};
+  db_grid g = {.name = "half", .spec_json = "{}", .judge_weights = "auto", .judge_reduce = "last", .cells = c, .n_cells = 2};
+  T_CHECK(db_put_grid(x.d, &g, &id, &x.e) == GANTRY_E_IO);
+  db_close(x.d);
+  err_clear(&x.e);
+  T_CHECK(!db_open(x.out, &x.d, &lost, &x.e));
+  T_STR(ask(&x, "SELECT count(*) FROM grid WHERE name='half'"), "0");
+  T_STR(ask(&x, "SELECT count(*) FROM run"), "15");
+  end(&x);
+}
+
 static void test_db__ingest_is_fast_and_narrow(void) {
   w x;
   begin(&x);
@@ -242,5 +261,5 @@ static void test_layout__safe_names(void) {
   arena_free(a);
 }
 
-T_MAIN(T(test_db__fourteen_questions), T(test_db__summary_follows_batches_and_resuming), T(test_db__batches_wait_for_time_or_number), T(test_db__reading_never_writes),
+T_MAIN(T(test_db__half_a_grid_is_none), T(test_db__fourteen_questions), T(test_db__summary_follows_batches_and_resuming), T(test_db__batches_wait_for_time_or_number), T(test_db__reading_never_writes),
        T(test_db__foreign_and_newer_files_are_refused), T(test_db__a_changed_grid_keeps_its_runs), T(test_db__ingest_is_fast_and_narrow), T(test_layout__safe_names))
