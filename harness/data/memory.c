@@ -42,7 +42,7 @@ static gantry_status in_file(int64_t bytes, data_memory *out, err *e) {
   else snprintf(folder, sizeof folder, "/var/tmp");
   err first = {0};
   int fd = nameless_file(folder, &first);
-  if (fd < 0) fd = nameless_file("/var/tmp", e);
+  if (fd < 0) fd = nameless_file(strcpy(folder, "/var/tmp"), e);
   if (fd < 0) return err_wrap(e, "the data set (%.1f GB) does not fit into memory, and there is no place for a file: set XDG_CACHE_HOME to a folder with room", (double)bytes / 1e9);
   int rc = posix_fallocate(fd, 0, bytes); /* now, rather than by a bus error later */
   void *p = rc ? MAP_FAILED : mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -200,7 +200,7 @@ void db_close(db *d) {
   if (!d) return;
   err e = {0};
   if (d->h && sqlite3_get_autocommit(d->h)) d->open = 0; /* an error has rolled the transaction back already, and was told */
-  if (d->h && d->broken) db_rollback(d); /* as if the process had been killed: what matters was committed before, the rest comes again */
+  if (d->h && d->broken) db_rollback(d); /* the failure was told; db_commit would tell of it once more */
   if (d->h && !d->read_only && db_commit(d, &e)) log_line(LOG_ERROR, "%s", e.msg);
   sqlite3_finalize(d->put_scalar);
   sqlite3_finalize(d->put_clock);

@@ -112,6 +112,10 @@ void db_rollback(db *d) {
 
 gantry_status db_commit(db *d, err *e) {
   if (!d->open) return GANTRY_OK;
+  if (d->broken) { /* as if the process had been killed: what matters was committed before, the rest comes again */
+    db_rollback(d);
+    return err_set(e, GANTRY_E_IO, "what was being written when the database failed is left out: run again");
+  }
   TRY(db_flush_totals(d, e));
   fault_point("store.commit");
   TRY(db_script(d, "COMMIT", e));
