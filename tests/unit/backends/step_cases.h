@@ -21,7 +21,7 @@ static const tolerance tolerances[] = {
   {GANTRY_OP_FIR, 1e-6, 1e-14},         {GANTRY_OP_FIR_FGRAD, 1e-6, 1e-14},    {GANTRY_OP_GRID_SAMPLE, 1e-6, 1e-14}, {GANTRY_OP_GRID_SPLAT, 1e-6, 1e-14},
   {GANTRY_OP_SCATTER_ADD, 1e-6, 1e-14}, {GANTRY_OP_PSD_POWER, 0, 1e-12},       {GANTRY_OP_EIGVALSH, 0, 1e-13},
 };
-static double tolerance_of(uint32_t op, uint32_t dtype) {
+static __attribute__((unused)) double tolerance_of(uint32_t op, uint32_t dtype) {
   for (size_t k = 0; k < sizeof tolerances / sizeof *tolerances; k++)
     if (tolerances[k].op == op) return dtype == GANTRY_F32 ? tolerances[k].f32 : tolerances[k].f64;
   return 0;
