@@ -2,9 +2,11 @@
  * shared, on one thread, on two and on three. What one thread gives is compared with the reference by test_steps.c and test_native.c.
  *
  * The process's OpenMP is told the same number, as the host does, so that a library that picks its own threads shows. */
+#include <dirent.h>
+#include <unistd.h>
+
 #include "backends/run_graph.h"
 #include "backends/step_cases.h"
-#include "check/random_graph.h"
 
 static void use_threads(uint32_t n) {
   static void (*tell)(int);
@@ -72,18 +74,60 @@ static void test_threads__convolutions_of_gans(void) {
 }
 
 static void test_threads__products_of_gans(void) {
-  static const int64_t sizes[][3] = {{64, 3136, 100}, {64, 100, 3136}, {100, 450, 450}, {450, 450, 100}, {256, 512, 512}, {512, 512, 256}, {64, 32, 32}, {256, 2, 512}, {64, 1, 3136}, {301, 257, 129}, {2048, 64, 64}, {64, 64, 2048}}; /* m n k */
-  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-    for (int64_t flip = 0; flip < 4; flip++) {
-      int64_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2], ta = flip & 1, tb = flip >> 1;
-      ir_graph *g = ir_new();
-      gantry_attr at[] = {ii(GANTRY_A_TA, ta), ii(GANTRY_A_TB, tb)};
-      char what[100];
-      snprintf(what, sizeof what, "m %lld, n %lld, k %lld, transposed %lld", (long long)m, (long long)n, (long long)k, (long long)flip);
-      step(GANTRY_OP_MATMUL, what, g, leaf(g, "a:-1:1", GANTRY_F32, 2, L(ta ? k : m, ta ? m : k)), leaf(g, "b:-1:1", GANTRY_F32, 2, L(tb ? n : k, tb ? k : n)), at, 2);
-    }
+  static const product_size sizes[] = {{1, 64, 3136, 100}, {1, 64, 100, 3136}, {1, 100, 450, 450}, {1, 450, 450, 100}, {1, 256, 512, 512}, {1, 512, 512, 256}, {1, 64, 32, 32},
+                                       {1, 256, 2, 512}, {1, 64, 1, 3136}, {1, 301, 257, 129}, {1, 2048, 64, 64}, {1, 64, 64, 2048}, {5, 128, 128, 100}};
+  products(sizes, sizeof sizes / sizeof *sizes, GANTRY_F32);
 }
 
-T_MAIN(T(test_threads__convolutions_of_gans), T(test_threads__products_of_gans), T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels),
-       T(test_steps__convolutions_in_slices), T(test_steps__random_convolutions_f32), T(test_steps__matrix_products), T(test_steps__gather), T(test_steps__scatter_add), T(test_steps__argmax), T(test_steps__topk_and_sort),
+/* Generated C in a folder of its own, so that the kernels below run as machine code, which alone is shared. */
+static char cache[200];
+static void compile_kernels(void) {
+  snprintf(cache, sizeof cache, "%s/test-threads-cache-%ld", getenv("GANTRY_BUILD") ? getenv("GANTRY_BUILD") : "build/release", (long)getpid());
+  setenv("GANTRY_CACHE", cache, 1);
+  setenv("GANTRY_KERNELS", "compile", 1);
+}
+static int forget_kernels(void) { /* how many there were */
+  DIR *d = opendir(cache);
+  char path[600];
+  int n = 0;
+  for (struct dirent *f; d && (f = readdir(d));) {
+    snprintf(path, sizeof path, "%s/%s", cache, f->d_name);
+    n += f->d_name[0] != '.' && !remove(path);
+  }
+  if (d) closedir(d);
+  rmdir(cache);
+  setenv("GANTRY_KERNELS", "interpret", 1);
+  return n;
+}
+
+/* Every way to walk, with enough points to be shared and sizes that no number of threads divides: maps, sums along rows, along columns, of images by channel, of everything, and what repeats. */
+static void test_threads__kernels(void) {
+  static const uint32_t reductions[] = {GANTRY_OP_SUM, GANTRY_OP_RMAX, GANTRY_OP_VAR};
+  static const int64_t image[4] = {17, 23, 23, 67}, rows[2] = {601, 1009}, pool[6] = {17, 11, 2, 11, 2, 67}, small[4] = {17, 11, 11, 67}, pooled[4] = {0, 1, 3, 5}, window[2] = {2, 4}, first[3] = {0, 1, 2}, all[2] = {0, 1}, one = 1, none = 0, last = 3;
+  ir_graph *g = ir_new();
+  uint64_t seed = 3;
+  ir_id x = leaf(g, "x:-1:1", GANTRY_F32, 4, image), r = leaf(g, "r:-1:1", GANTRY_F32, 2, rows), scale = leaf(g, "s:0:2", GANTRY_F32, 1, &image[3]), p = leaf(g, "p:-1:1", GANTRY_F32, 6, pool), q = leaf(g, "q:-1:1", GANTRY_F32, 4, small);
+  gantry_attr spread = iv(GANTRY_A_AXES, 4, pooled), to = iv(GANTRY_A_DIMS, 6, pool), wide[2] = {to, spread};
+  ir_output(g, "map", ir_mul(g, ir_1(g, GANTRY_OP_TANH, ir_mul(g, x, scale)), x));
+  ir_output(g, "rows", ir_add(g, ir_1(g, GANTRY_OP_EXP, r), ir_const(g, GANTRY_F32, 1)));
+  ir_output(g, "enlarged", ir_mul(g, p, ir_op(g, GANTRY_OP_BROADCAST, &q, 1, wide, 2)));
+  ir_output(g, "pooled", ir_sum(g, p, window, 2));
+  for (int k = 0; k < 3; k++) {
+    char name[30];
+    const struct { const char *what; ir_id of; uint32_t n; const int64_t *axes; } ways[] = {{"channels", x, 3, first}, {"pixels", x, 1, &last}, {"along", r, 1, &one}, {"across", r, 1, &none}, {"all", r, 2, all}};
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+      gantry_attr axes = iv(GANTRY_A_AXES, ways[w].n, ways[w].axes);
+      snprintf(name, sizeof name, "%s%d", ways[w].what, k);
+      ir_output(g, name, ir_1(g, GANTRY_OP_NEG, ir_op(g, reductions[k], &ways[w].of, 1, &axes, 1)));
+    }
+  }
+  compile_kernels();
+  T_STR(g->err.msg, "");
+  same_on_threads(g, step_bind, &seed, "kernels");
+  T_CHECK(forget_kernels() == 2); /* for one thread and for several: it was machine code */
+  ir_free(g);
+}
+
+T_MAIN(T(test_threads__kernels), T(test_threads__convolutions_of_gans), T(test_threads__products_of_gans), T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels),
+       T(test_steps__convolutions_in_slices), T(test_steps__convolutions_in_slices_of_the_batch), T(test_steps__random_convolutions_f32), T(test_steps__matrix_products), T(test_steps__matrix_products_in_pieces), T(test_steps__gather), T(test_steps__scatter_add), T(test_steps__argmax), T(test_steps__topk_and_sort),
        T(test_steps__argmax_of_windows), T(test_steps__fir), T(test_steps__grids), T(test_steps__random_bits), T(test_steps__linear_algebra))
