@@ -128,6 +128,26 @@ static void test_threads__kernels(void) {
   ir_free(g);
 }
 
-T_MAIN(T(test_threads__kernels), T(test_threads__convolutions_of_gans), T(test_threads__products_of_gans), T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels),
-       T(test_steps__convolutions_in_slices), T(test_steps__convolutions_in_slices_of_the_batch), T(test_steps__random_convolutions_f32), T(test_steps__matrix_products), T(test_steps__matrix_products_in_pieces), T(test_steps__gather), T(test_steps__scatter_add), T(test_steps__argmax), T(test_steps__topk_and_sort),
-       T(test_steps__argmax_of_windows), T(test_steps__fir), T(test_steps__grids), T(test_steps__random_bits), T(test_steps__linear_algebra))
+/* The cases that test_steps.c compares with the reference. */
+static void test_threads__library_steps(void) {
+  test_steps__convolutions_of_networks();
+  test_steps__convolutions_with_fewer_products();
+  test_steps__convolutions_of_few_channels();
+  test_steps__convolutions_in_slices();
+  test_steps__convolutions_in_slices_of_the_batch();
+  test_steps__random_convolutions_f32();
+  test_steps__random_convolutions_f64();
+  test_steps__matrix_products();
+  test_steps__matrix_products_in_pieces();
+  test_steps__gather();
+  test_steps__scatter_add();
+  test_steps__argmax();
+  test_steps__topk_and_sort();
+  test_steps__argmax_of_windows();
+  test_steps__fir();
+  test_steps__grids();
+  test_steps__random_bits();
+  test_steps__linear_algebra();
+}
+
+T_MAIN(T(test_threads__kernels), T(test_threads__convolutions_of_gans), T(test_threads__products_of_gans), T(test_threads__library_steps))
