@@ -116,7 +116,7 @@ static void entry_keep(const idx_entry *e, const unsigned char *head, size_t hea
 static gantry_status read_idx(gantry_ctx *cx, const char *dir, const char *stem, uint32_t rank, uint32_t *dims, idx_bytes *out) {
   enum { BLOCK = 1 << 20 };
   char path[1100];
-  unsigned char head[16];
+  unsigned char head[16], behind[1];
   size_t header = 4 + 4 * rank;
   idx_entry entry;
   gzFile f = open_file(dir, stem, path, sizeof path);
@@ -162,6 +162,10 @@ static gantry_status read_idx(gantry_ctx *cx, const char *dir, const char *stem,
       goto done;
     }
     have += (size_t)got;
+  }
+  if (gzread(f, behind, 1) < 0) { /* the checksum stands behind the data */
+    st = failed(cx, GANTRY_E_IO, "damaged: its checksum is not that of its content", path);
+    goto done;
   }
   if (keeps && header + want == entry.bytes) entry_keep(&entry, head, header, data);
   out->p = data;
