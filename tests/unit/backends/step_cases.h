@@ -107,6 +107,7 @@ static __attribute__((unused)) void test_steps__convolutions_with_fewer_products
     {2, 2, 48, 33, 1, {8, 24}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
     {2, 1, 32, 35, 1, {42, 42}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* an odd number of outputs: the last tiles are half empty */
     {2, 150, 32, 32, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* in slices */
+    {2, 3, 32, 83, 1, {8, 12}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},  /* to the image, too, which takes many channels of the gradient */
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
 }
