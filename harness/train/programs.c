@@ -82,8 +82,8 @@ void train_program_drop(abi_builder *b) {
   abi_builder_free(b);
 }
 
-/* OpenMP and OpenBLAS read these when the backend is loaded. Threads are part of a run's identity: oneDNN's filter gradient has other bits with
- * another number of them, whichever command runs it. */
+/* OpenMP and OpenBLAS read these when the backend is loaded. Threads are part of a run's identity. The CPU backend's bits do not depend on them, those of a backend that
+ * leaves its libraries to choose would, so whichever command runs it gives the same number. */
 static void set_threads(int64_t n) {
   char text[32];
   snprintf(text, sizeof text, "%lld", (long long)n);

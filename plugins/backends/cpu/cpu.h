@@ -55,6 +55,11 @@ struct cpu_lib {
   char *label;
   void *own;               /* of the family */
 };
+/* Calls fn for the pieces 0 .. pieces - 1 on `crew` threads, whose numbers are `who`. Which pieces there are must not follow from the crew. Returns what fn returned, or-ed. */
+typedef int cpu_piece_fn(const void *user, int64_t piece, int64_t who);
+int cpu_share(int64_t crew, int64_t pieces, cpu_piece_fn *fn, const void *user);
+static inline int64_t cpu_crew(const cpu *self, int64_t pieces) { return self->threads < pieces ? self->threads : pieces; }
+
 /* A family says whether it can do a step and how many bytes of scratch it wants, and prepares it. */
 typedef struct cpu_family {
   int (*supports)(const gantry_lib *l);

@@ -1,4 +1,5 @@
-/* lib.c - library steps in common: which family an opcode belongs to, the private copy of a step, its attributes and its messages. */
+/* lib.c - library steps in common: which family an opcode belongs to, the private copy of a step, its attributes and its messages, and how threads share one. */
+#include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,17 @@ const cpu_family *cpu_family_of(uint32_t op) {
     case GANTRY_OP_PSD_POWER: case GANTRY_OP_EIGVALSH: return &cpu_linalg;
   }
   return NULL;
+}
+
+int cpu_share(int64_t crew, int64_t pieces, cpu_piece_fn *fn, const void *user) {
+  int said = 0;
+  if (crew <= 1) { /* entering a parallel region of one thread takes half a microsecond */
+    for (int64_t p = 0; p < pieces; p++) said |= fn(user, p, 0);
+    return said;
+  }
+#pragma omp parallel for num_threads((int)crew) schedule(dynamic) reduction(| : said)
+  for (int64_t p = 0; p < pieces; p++) said |= fn(user, p, omp_get_thread_num());
+  return said;
 }
 
 static const gantry_attr *find(const gantry_lib *l, uint32_t key) {

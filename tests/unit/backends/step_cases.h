@@ -21,7 +21,7 @@ static const tolerance tolerances[] = {
   {GANTRY_OP_FIR, 1e-6, 1e-14},         {GANTRY_OP_FIR_FGRAD, 1e-6, 1e-14},    {GANTRY_OP_GRID_SAMPLE, 1e-6, 1e-14}, {GANTRY_OP_GRID_SPLAT, 1e-6, 1e-14},
   {GANTRY_OP_SCATTER_ADD, 1e-6, 1e-14}, {GANTRY_OP_PSD_POWER, 0, 1e-12},       {GANTRY_OP_EIGVALSH, 0, 1e-13},
 };
-static double tolerance_of(uint32_t op, uint32_t dtype) {
+static __attribute__((unused)) double tolerance_of(uint32_t op, uint32_t dtype) {
   for (size_t k = 0; k < sizeof tolerances / sizeof *tolerances; k++)
     if (tolerances[k].op == op) return dtype == GANTRY_F32 ? tolerances[k].f32 : tolerances[k].f64;
   return 0;
@@ -134,6 +134,12 @@ static __attribute__((unused)) void test_steps__convolutions_in_slices(void) {
   }
 }
 
+/* Enough arithmetic that the batch is shared in slices, whose filter gradients are added; with and without a filter that is laid out anew. */
+static __attribute__((unused)) void test_steps__convolutions_in_slices_of_the_batch(void) {
+  static const conv_case cases[] = {{2, 32, 16, 32, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, {2, 33, 16, 20, 1, {23, 23}, {3, 3}, {2, 2}, {0, 1}, {2, 2}, {1, 1}}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
+}
+
 static int64_t draw(uint64_t seed, uint64_t *n, int64_t lo, int64_t hi) { return lo + (int64_t)(check_uniform(seed, (*n)++) * (double)(hi - lo + 1)); }
 
 static void random_convolutions(uint32_t dtype, int count) {
@@ -165,18 +171,26 @@ static __attribute__((unused)) void test_steps__random_convolutions_f32(void) { 
 static __attribute__((unused)) void test_steps__random_convolutions_f64(void) { random_convolutions(GANTRY_F64, 100); }
 
 /* ---- matrix products ------------------------------------------------------------------------------------------------------------ */
+typedef int64_t product_size[4]; /* batch m n k */
+static void products(const product_size *sizes, size_t count, uint32_t dtype) { /* each operand as it is and transposed */
+  for (size_t s = 0; s < count; s++)
+    for (int64_t flip = 0; flip < 4; flip++) {
+      const int64_t *q = sizes[s], m = q[1], n = q[2], k = q[3], ta = flip & 1, tb = flip >> 1;
+      ir_graph *g = ir_new();
+      gantry_attr at[] = {ii(GANTRY_A_TA, ta), ii(GANTRY_A_TB, tb)};
+      char what[100];
+      snprintf(what, sizeof what, "batch %lld, m %lld, n %lld, k %lld, transposed %lld", (long long)q[0], (long long)m, (long long)n, (long long)k, (long long)flip);
+      step(GANTRY_OP_MATMUL, what, g, leaf(g, "a:-1:1", dtype, 3, L(q[0], ta ? k : m, ta ? m : k)), leaf(g, "b:-1:1", dtype, 3, L(q[0], tb ? n : k, tb ? k : n)), at, 2);
+    }
+}
 static __attribute__((unused)) void test_steps__matrix_products(void) {
-  static const int64_t sizes[][4] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* batch m n k; the last is a large one */
-  for (int t = 0; t < 2; t++)
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-      for (int64_t flip = 0; flip < 4; flip++) {
-        const int64_t *q = sizes[s], m = q[1], n = q[2], k = q[3], ta = flip & 1, tb = flip >> 1;
-        ir_graph *g = ir_new();
-        gantry_attr at[] = {ii(GANTRY_A_TA, ta), ii(GANTRY_A_TB, tb)};
-        char what[100];
-        snprintf(what, sizeof what, "batch %lld, m %lld, n %lld, k %lld, transposed %lld", (long long)q[0], (long long)m, (long long)n, (long long)k, (long long)flip);
-        step(GANTRY_OP_MATMUL, what, g, leaf(g, "a:-1:1", floats[t], 3, L(q[0], ta ? k : m, ta ? m : k)), leaf(g, "b:-1:1", floats[t], 3, L(q[0], tb ? n : k, tb ? k : n)), at, 2);
-      }
+  static const product_size sizes[] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* the last is a large one */
+  for (int t = 0; t < 2; t++) products(sizes, sizeof sizes / sizeof *sizes, floats[t]);
+}
+/* So large that they are computed in bands: of columns, of rows, several products of them, and wide ones. */
+static __attribute__((unused)) void test_steps__matrix_products_in_pieces(void) {
+  static const product_size sizes[] = {{1, 100, 450, 120}, {1, 300, 60, 300}, {2, 90, 470, 100}, {1, 40, 2100, 64}, {1, 512, 64, 130}};
+  products(sizes, sizeof sizes / sizeof *sizes, GANTRY_F32);
 }
 
 /* ---- gather and scatter --------------------------------------------------------------------------------------------------------- */

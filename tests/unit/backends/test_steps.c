@@ -87,6 +87,6 @@ static void test_steps__query_says_no(void) {
   NO(GANTRY_OP_RANDOM_BITS, 2, F32, 1, U32, 0, U32, 3, NULL, 0);
 }
 
-T_MAIN(T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels), T(test_steps__convolutions_in_slices), T(test_steps__random_convolutions_f32), T(test_steps__random_convolutions_f64), T(test_steps__matrix_products),
+T_MAIN(T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels), T(test_steps__convolutions_in_slices), T(test_steps__convolutions_in_slices_of_the_batch), T(test_steps__random_convolutions_f32), T(test_steps__random_convolutions_f64), T(test_steps__matrix_products), T(test_steps__matrix_products_in_pieces),
        T(test_steps__gather), T(test_steps__scatter_add), T(test_steps__argmax), T(test_steps__topk_and_sort), T(test_steps__argmax_of_windows), T(test_steps__fir), T(test_steps__grids),
        T(test_steps__random_bits), T(test_steps__linear_algebra), T(test_steps__linear_algebra_of_nan_ends), T(test_steps__query_says_no))
