@@ -87,8 +87,9 @@ static int shapes_fit(const bag *op) {
   return 1;
 }
 
-/* Engines: 1 plain; 2 rounds its operands; 3 has a workspace and knobs; 7 is not deterministic. */
-static const int64_t engines[] = {7, 2, 3, 1};
+/* Engines: 1 plain; 2 uses tensor cores, which round operands of f32; 3 has a workspace and knobs; 7 is not deterministic; 9 sums in less than f32. */
+static const int64_t engines[] = {7, 9, 2, 3, 1};
+enum { ENGINES = sizeof engines / sizeof *engines };
 static int uneven(const bag *op) { /* one-sided padding, which this cuDNN has no engine for */
   bag *conv = other(op, names_of(op).conv);
   int64_t n = *longs(conv, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS);
@@ -112,7 +113,7 @@ EXPORT cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
       const bag *config = other(b, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG), *engine = config ? other(config, CUDNN_ATTR_ENGINECFG_ENGINE) : NULL;
       bag *graph = engine ? other(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH) : NULL;
       int64_t index = engine_of(b), workspace = index == 3 ? 4096 : 0;
-      if (!graph || (index != 1 && index != 2 && index != 3 && index != 7)) return CUDNN_STATUS_NOT_SUPPORTED;
+      if (!graph || (index != 1 && index != 2 && index != 3 && index != 7 && index != 9)) return CUDNN_STATUS_NOT_SUPPORTED;
       double_log("engine", index);
       add(b, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1, &workspace, 8);
       add(b, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 1, &graph, sizeof graph);
@@ -136,7 +137,7 @@ EXPORT cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const d, 
     memcpy(&mode, find(b, CUDNN_ATTR_ENGINEHEUR_MODE)->data, sizeof mode);
     *n = 0;
     if (uneven(op)) return CUDNN_STATUS_SUCCESS;
-    for (int k = mode == CUDNN_HEUR_MODE_FALLBACK ? 3 : 0; k < 4 && *n < room; k++) fill_config(((bag **)v)[(*n)++], engines[k]);
+    for (int k = mode == CUDNN_HEUR_MODE_FALLBACK ? ENGINES - 1 : 0; k < ENGINES && *n < room; k++) fill_config(((bag **)v)[(*n)++], engines[k]);
     return CUDNN_STATUS_SUCCESS;
   }
   if (b->type == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) {
@@ -158,8 +159,8 @@ EXPORT cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const d, 
   }
   if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE) {
     int64_t index = *longs(b, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-    cudnnBackendNumericalNote_t note = index == 7 ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    *n = index == 7 || index == 2;
+    cudnnBackendNumericalNote_t note = index == 7 ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC : index == 9 ? CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+    *n = index == 7 || index == 9 || index == 2;
     if (*n) memcpy(v, &note, sizeof note);
     return CUDNN_STATUS_SUCCESS;
   }

@@ -100,19 +100,25 @@ ALL_OF(test_steps__linear_algebra)
 static void cuda_test_steps__convolutions_by_cudnn(void) {
   test_steps__convolutions_of_networks();
   random_convolutions(GANTRY_F32, 40);
+  random_convolutions(GANTRY_BF16, 20);
   compare("cudnn");
 }
 static void cuda_test_steps__contractions_by_kernels(void) {
   setenv("GANTRY_CUDA_LIBRARIES", "none", 1);
   test_steps__convolutions_of_networks();
   compare("networks");
+  unsetenv("GANTRY_CUDA_LIBRARIES");
+}
+static void cuda_test_steps__more_contractions_by_kernels(void) {
+  setenv("GANTRY_CUDA_LIBRARIES", "none", 1);
   random_convolutions(GANTRY_F64, 15);
+  random_convolutions(GANTRY_BF16, 10);
   test_steps__matrix_products();
   compare("kernels");
   unsetenv("GANTRY_CUDA_LIBRARIES");
 }
 static void cuda_test_steps__keeps_its_sources(void) { sources_keep(); }
 static void cuda_test_steps__templates_compile_for_a_gpu(void) { sources_check("library steps"); }
-T_MAIN(T(cuda_test_steps__keeps_its_sources), T(cuda_test_steps__convolutions_by_cudnn), T(cuda_test_steps__contractions_by_kernels), T(cuda_test_steps__matrix_products), T(cuda_test_steps__gather), T(cuda_test_steps__scatter_add),
+T_MAIN(T(cuda_test_steps__keeps_its_sources), T(cuda_test_steps__convolutions_by_cudnn), T(cuda_test_steps__contractions_by_kernels), T(cuda_test_steps__more_contractions_by_kernels), T(cuda_test_steps__matrix_products), T(cuda_test_steps__gather), T(cuda_test_steps__scatter_add),
        T(cuda_test_steps__argmax), T(cuda_test_steps__topk_and_sort), T(cuda_test_steps__argmax_of_windows), T(cuda_test_steps__fir), T(cuda_test_steps__grids),
        T(cuda_test_steps__random_bits), T(cuda_test_steps__linear_algebra), T(cuda_test_steps__templates_compile_for_a_gpu))
