@@ -252,6 +252,26 @@ static void test_cuda_run__engines_are_frozen_in_the_folder(void) {
   buf_free(&again);
 }
 
+/* What was measured for one precision is not taken for another. */
+static void test_cuda_run__engines_name_the_precision(void) {
+  NEEDS_DOUBLE;
+  char folder[] = "/tmp/gantry-engines-XXXXXX", path[100], half[1200];
+  buf text = {0};
+  err e = {0};
+  test_run t;
+  int there = test_run_open(&t, DCGAN, 1, 0, 0);
+  test_run_close(&t);
+  if (!there) T_SKIP("no Fashion-MNIST on this machine");
+  T_CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/engines.txt", folder);
+  T_CHECK(open_on(&t, half_of(half, DCGAN), "cuda", folder, 0));
+  test_run_close(&t);
+  T_CHECK(!file_read(path, &text, 1 << 20, &e) && strstr(text.p, "\nconv bf16 n8") && strstr(text.p, "\ndgrad bf16 n8") && strstr(text.p, "\nwgrad bf16 n8"));
+  unlink(path);
+  rmdir(folder);
+  buf_free(&text);
+}
+
 /* Of the engines suggested first, one is not deterministic, one sums in less than f32, and one uses tensor cores. */
 static void test_cuda_run__engines_that_are_refused(void) {
   NEEDS_DOUBLE;
@@ -361,5 +381,5 @@ static void test_cuda_run__precisions(void) {
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
 T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__bf16_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
-       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_name_the_precision), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))
