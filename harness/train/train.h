@@ -58,6 +58,7 @@ struct train_run {
 /* world.c: opens the plugins and the data set, makes networks and hooks. device: "cpu". */
 gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e);
 void train_close(train_run *r);
+uint32_t train_precision(const cfg_run *cfg); /* device.c: GANTRY_PRECISION_* */
 /* device.c: opens the backend that r->device names, in the run's precision. */
 gantry_status train_session(train_run *r, err *e);
 /* Opens the backend, compiles every program, runs the init program. */
