@@ -65,7 +65,8 @@ gantry_status train_session(train_run *r, err *e);
 gantry_status train_start(train_run *r, err *e);
 /* sha256 of what can change the weights: train_json, seed, data content, given weights, graph hashes. */
 void train_key(const train_run *r, char hex[65]);
-/* Runs steps first .. first+n-1. */
+/* Runs steps first .. first+n-1, up to so many of them in one call of the backend. */
+enum { TRAIN_STEPS_TOGETHER = 8 };
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
 /* memory.c: bytes of states, data and the workspace that the largest program needs; known before anything is opened. */
 gantry_status train_memory(const train_run *r, int64_t *bytes, err *e);

@@ -1,4 +1,4 @@
-/* test_run.c - the CUDA backend at work on the test double: training beside the CPU backend, one graph a step, nothing uploaded between log points,
+/* test_run.c - the CUDA backend at work on the test double: training beside the CPU backend, one graph for eight steps, nothing uploaded between log points,
  * engines frozen in the run's folder, and everything that can go wrong told in one line. */
 #include <unistd.h>
 
@@ -106,20 +106,26 @@ static void clear_log(void) {
   if (f) fclose(f);
 }
 
-static void test_cuda_run__a_step_is_one_graph_and_uploads_nothing(void) {
+static void test_cuda_run__eight_steps_are_one_graph_and_upload_nothing(void) {
   NEEDS_DOUBLE;
   test_run t;
   int fd = mkstemp(log_path);
   if (fd >= 0) close(fd);
   setenv("GANTRY_DOUBLE_LOG", log_path, 1);
   if (open_on(&t, RING, "cuda", NULL, 0)) {
-    T_CHECK(!train_steps(t.r, 0, 2, &t.e)); /* done piece by piece, then captured */
+    T_CHECK(!train_steps(t.r, 0, 16, &t.e)); /* eight done piece by piece, then eight captured */
     T_CHECK(lines_of("capture") == 1);
     clear_log();
-    T_CHECK(!train_steps(t.r, 2, 10, &t.e));
-    T_CHECK(lines_of("replay") == 10);
+    T_CHECK(!train_steps(t.r, 16, 32, &t.e));
+    T_CHECK(lines_of("replay") == 4);
     T_CHECK(lines_of("capture") == 0);
     T_CHECK(lines_of("upload") == 0);
+    clear_log();
+    T_CHECK(!train_steps(t.r, 48, 7, &t.e)); /* what is left of a stretch: four steps, two, one; each for the first time */
+    T_CHECK(lines_of("replay") + lines_of("capture") == 0);
+    T_CHECK(!train_steps(t.r, 55, 6, &t.e)); /* one, captured; four, captured; one, replayed */
+    T_CHECK(lines_of("capture") == 2);
+    T_CHECK(lines_of("replay") == 3);
   }
   unsetenv("GANTRY_DOUBLE_LOG");
   unlink(log_path);
@@ -380,6 +386,6 @@ static void test_cuda_run__precisions(void) {
   test_run_close(&t);
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
-T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__bf16_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
+T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__bf16_beside_the_cpu), T(test_cuda_run__eight_steps_are_one_graph_and_upload_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
        T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_name_the_precision), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))

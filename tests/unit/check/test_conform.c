@@ -293,7 +293,7 @@ static void test_conform__shipped_data_sets(void) {
   err e = {0};
   const char *dir = arena_fmt(a, "/tmp/gantry-conform-%d", (int)getpid()), *names[] = {"idx", "stacked", "cifar", "image_folder"}, *folders[4];
   for (int k = 0; k < 4; k++) T_CHECK(!dir_make(folders[k] = arena_fmt(a, "%s/%s", dir, names[k]), &e));
-  setenv("XDG_CACHE_HOME", dir, 1); /* image_folder keeps what it decoded */
+  setenv("GANTRY_CACHE", dir, 1); /* image_folder keeps what it decoded */
   put_idx(a, folders[0]);
   put_idx(a, folders[1]);
   put_cifar(a, folders[2]);
