@@ -1,6 +1,6 @@
 /* matmul_dnnl.c - one product of f32 matrices as a primitive of oneDNN, made once: its blocked kernels (AVX-512) read transposed operands 4 to 8 % faster than
- * dnnl_sgemm and others 1 to 3 %. Operands and result stay as they are; what it copies goes to the scratch. It wants c without gaps between rows: a piece is a
- * band of rows. It is made for one thread; several may run it at a time, each with memories and scratch of its own. */
+ * dnnl_sgemm and others 1 to 3 %. Operands and result stay as they are; what it copies goes to the scratch. It wants c without gaps between rows, so
+ * whoever wants a band of columns copies it to its place. It is made for one thread; several may run it at a time, each with memories and scratch of its own. */
 #include "matmul.h"
 
 #include <stdlib.h>
@@ -18,8 +18,8 @@ struct matmul_dnnl {
   int64_t crew, pad_bytes; /* of one */
 };
 
-static dnnl_status_t plan(matmul_dnnl *d, dnnl_engine_t engine, const matmul_shape *q, int64_t m, cpu_md md[3], int64_t *bytes) {
-  dnnl_dims_t a = {m, q->k}, b = {q->k, q->n}, c = {m, q->n};
+static dnnl_status_t plan(matmul_dnnl *d, dnnl_engine_t engine, const matmul_shape *q, int64_t m, int64_t n, cpu_md md[3], int64_t *bytes) {
+  dnnl_dims_t a = {m, q->k}, b = {q->k, n}, c = {m, n};
   dnnl_primitive_attr_t attr = NULL;
   const char *impl = "";
   dnnl_status_t st = cpu_md_make(&md[0], 2, a, q->ta ? dnnl_ba : dnnl_ab);
@@ -45,7 +45,7 @@ static dnnl_status_t plan(matmul_dnnl *d, dnnl_engine_t engine, const matmul_sha
   return st;
 }
 
-matmul_dnnl *matmul_dnnl_new(const cpu *self, const matmul_shape *q, int64_t m, int64_t crew, int64_t *bytes) {
+matmul_dnnl *matmul_dnnl_new(const cpu *self, const matmul_shape *q, int64_t m, int64_t n, int64_t crew, int64_t *bytes) {
   const cpu_dnnl *lib = self->dnnl;
   cpu_md md[3] = {0};
   if ((dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) != dnnl_cpu_isa_avx512_core) return NULL; /* those kernels are of AVX-512: else not worth asking */
@@ -57,7 +57,7 @@ matmul_dnnl *matmul_dnnl_new(const cpu *self, const matmul_shape *q, int64_t m, 
   }
   d->stream = lib->stream;
   d->crew = crew;
-  dnnl_status_t st = plan(d, lib->engine, q, m, md, bytes);
+  dnnl_status_t st = plan(d, lib->engine, q, m, n, md, bytes);
   for (int k = 0; k < 3; k++) cpu_md_free(&md[k]);
   if (!st) return d;
   matmul_dnnl_free(d);

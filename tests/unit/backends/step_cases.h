@@ -109,6 +109,7 @@ static __attribute__((unused)) void test_steps__convolutions_with_fewer_products
     {2, 2, 48, 33, 1, {8, 24}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
     {2, 1, 32, 35, 1, {42, 42}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* an odd number of outputs: the last tiles are half empty */
     {2, 150, 32, 32, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* in slices */
+    {2, 3, 32, 83, 1, {8, 12}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},  /* to the image, too, which takes many channels of the gradient */
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
 }
@@ -190,9 +191,9 @@ static __attribute__((unused)) void test_steps__matrix_products(void) {
   static const product_size sizes[] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* the last is a large one */
   for (int t = 0; t < 3; t++) products(sizes, sizeof sizes / sizeof *sizes, floats[t]);
 }
-/* So large that they are computed in bands: of columns, of rows, several products of them, and wide ones. */
+/* So large that they are computed in bands: of columns, of rows, several products of them, wide ones, and with long sums. */
 static __attribute__((unused)) void test_steps__matrix_products_in_pieces(void) {
-  static const product_size sizes[] = {{1, 100, 450, 120}, {1, 300, 60, 300}, {2, 90, 470, 100}, {1, 40, 2100, 64}, {1, 512, 64, 130}};
+  static const product_size sizes[] = {{1, 100, 450, 200}, {1, 300, 60, 480}, {2, 90, 470, 200}, {1, 40, 2100, 102}, {1, 512, 64, 260}, {2, 70, 450, 270}};
   products(sizes, sizeof sizes / sizeof *sizes, GANTRY_F32);
 }
 

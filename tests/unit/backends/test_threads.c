@@ -128,14 +128,16 @@ static void test_threads__kernels(void) {
   ir_free(g);
 }
 
-/* The cases that test_steps.c compares with the reference. */
-static void test_threads__library_steps(void) {
+/* The cases that test_steps.c compares with the reference. First those too small to be shared: there the library must not share them either. */
+static void test_threads__small_convolutions(void) {
   test_steps__convolutions_of_networks();
+  test_steps__random_convolutions_f32();
+}
+static void test_threads__library_steps(void) {
   test_steps__convolutions_with_fewer_products();
   test_steps__convolutions_of_few_channels();
   test_steps__convolutions_in_slices();
   test_steps__convolutions_in_slices_of_the_batch();
-  test_steps__random_convolutions_f32();
   test_steps__random_convolutions_f64();
   test_steps__matrix_products();
   test_steps__matrix_products_in_pieces();
@@ -150,4 +152,4 @@ static void test_threads__library_steps(void) {
   test_steps__linear_algebra();
 }
 
-T_MAIN(T(test_threads__kernels), T(test_threads__convolutions_of_gans), T(test_threads__products_of_gans), T(test_threads__library_steps))
+T_MAIN(T(test_threads__kernels), T(test_threads__convolutions_of_gans), T(test_threads__products_of_gans), T(test_threads__small_convolutions), T(test_threads__library_steps))
