@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/open.h"
 #include "report/outlook.h"
+#include "report/pairs.h"
 #include "sched/sched.h"
 #include "store/layout.h"
 
@@ -41,17 +42,29 @@ static gantry_status estimate(const cfg_experiment *x, const sched_plan *p, db *
 
 static void print_time(double s) { printf(s < 90 ? "about %.0f s" : s < 5400 ? "about %.0f min" : "about %.1f h", s < 90 ? s : s < 5400 ? s / 60 : s / 3600); }
 
+/* Contexts of the level of a factor that has the fewest, 0 if none has any: what its effect will rest on. */
+static uint32_t least_contexts(const cfg_experiment *x, uint32_t f, arena *a) {
+  pairs_cell *c = ARENA_ARRAY(a, pairs_cell, x->n_cells + 1);
+  uint32_t least = 0;
+  for (uint32_t k = 0; k < x->n_cells; k++) c[k] = (pairs_cell){x->cells[k].level, x->cells[k].same_as, x->cells[k].excluded != NULL};
+  for (uint32_t i = 0; i < x->factors[f].n_levels; i++) {
+    pairs_pair *p;
+    uint32_t n = 0;
+    if (i != x->factors[f].baseline) pairs_find(c, x->n_cells, x->n_factors, f, (int32_t)x->factors[f].baseline, (int32_t)i, a, &p, &n);
+    if (n && (!least || n < least)) least = n;
+  }
+  return least;
+}
+
 /* How long the rest takes, and which differences it can show. */
-static gantry_status print_outlook(const cfg_experiment *x, db *d, const double *left, err *e) {
+static gantry_status print_outlook(const cfg_experiment *x, db *d, const double *left, arena *a, err *e) {
   double all = 0, sd;
   int64_t df = 0, threads = 1, jobs;
-  uint32_t cells = 0;
   int known = 1;
   for (uint32_t k = 0; k < x->n_cells; k++) {
     if (isnan(left[k])) known = 0;
     else all += left[k];
     if (!x->cells[k].run || x->cells[k].same_as >= 0) continue;
-    cells++;
     if (x->cells[k].run->threads > threads) threads = x->cells[k].run->threads;
   }
   jobs = sched_cores() / threads > 0 ? sched_cores() / threads : 1;
@@ -72,10 +85,11 @@ static gantry_status print_outlook(const cfg_experiment *x, db *d, const double 
   else printf("seeds spread %s by %.3g, %lld degrees of freedom", x->judge_metric, sd, (long long)df);
   printf("): two cells");
   for (uint32_t f = 0; f <= x->n_factors; f++) {
-    uint32_t contexts = f ? cells / x->factors[f - 1].n_levels : 1;
-    double least = outlook_detectable(sd, x->n_seeds, contexts ? contexts : 1);
+    uint32_t contexts = f ? least_contexts(x, f - 1, a) : 1;
+    double least = outlook_detectable(sd, x->n_seeds, contexts);
     if (f) printf(", %s", x->factors[f - 1].name);
-    printf(ratio ? " %.0f %%" : " %.3g", ratio ? 100 * (exp(least) - 1) : least);
+    if (!contexts) printf(" none (no two cells differ in it alone)");
+    else printf(ratio ? " %.0f %%" : " %.3g", ratio ? 100 * (exp(least) - 1) : least);
   }
   printf("\n");
   return GANTRY_OK;
@@ -152,7 +166,7 @@ int cmd_plan(int argc, char **argv) {
   if (!f[JSON].on) {
     printf("%u cells, %u seeds: %u runs; %u done, %u evaluate, %u continue, %u train, %u retry, %u failed\n", x->n_cells, x->n_seeds, p.n - p.count[SCHED_SAME], p.count[SCHED_DONE], p.count[SCHED_EVALUATE], p.count[SCHED_CONTINUE],
            p.count[SCHED_TRAIN], p.count[SCHED_RETRY], p.count[SCHED_FAILED]);
-    print_outlook(x, d, left, &e);
+    print_outlook(x, d, left, a, &e);
   }
 done:
   if (e.code) code = flags_error("plan", &e);

@@ -2,6 +2,7 @@
  *
  * Means leave out diverged runs and say how many there were. Comparisons are always between equal seeds. */
 #include "report/model.h"
+#include "report/pairs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -51,13 +52,13 @@ static gantry_status load_cells(db *d, arena *a, report_model *m, err *e) {
   m->n_cells = c.n_rows;
   m->cells = ARENA_ARRAY(a, report_cell, c.n_rows + 1);
   for (uint32_t k = 0; k < c.n_rows; k++) {
-    int64_t *lv = ARENA_ARRAY(a, int64_t, m->n_factors + 1);
+    int32_t *lv = ARENA_ARRAY(a, int32_t, m->n_factors + 1);
     for (uint32_t f = 0; f < m->n_factors; f++) lv[f] = -1;
     m->cells[k] = (report_cell){.idx = db_at(&c, k, 0)->i, .label = db_at(&c, k, 1)->s, .excluded = db_at(&c, k, 2)->s, .same_as = db_at(&c, k, 3)->i, .level = lv};
   }
   for (uint32_t k = 0; k < l.n_rows; k++) {
     int64_t i = db_at(&l, k, 0)->i, f = db_at(&l, k, 1)->i;
-    if (i < m->n_cells && f < m->n_factors) ((int64_t *)(uintptr_t)m->cells[i].level)[f] = db_at(&l, k, 2)->i;
+    if (i < m->n_cells && f < m->n_factors) ((int32_t *)(uintptr_t)m->cells[i].level)[f] = (int32_t)db_at(&l, k, 2)->i;
   }
   int64_t *seeds = ARENA_ARRAY(a, int64_t, s.n_rows + 1);
   for (uint32_t k = 0; k < s.n_rows; k++) seeds[k] = db_at(&s, k, 0)->i;
@@ -125,32 +126,32 @@ static void differences(const report_model *m, uint32_t from, uint32_t to, doubl
   for (uint32_t s = 0; s < m->n_seeds; s++) d[s] = scaled(m, report_run_at(m, to, s)->value) - scaled(m, report_run_at(m, from, s)->value);
 }
 
-/* Two cells that differ in factor f alone. */
-static int neighbours(const report_model *m, uint32_t a, uint32_t b, uint32_t f) {
-  for (uint32_t k = 0; k < m->n_factors; k++)
-    if (k != f && m->cells[a].level[k] != m->cells[b].level[k]) return 0;
-  return 1;
+static uint32_t find_pairs(const report_model *m, arena *a, uint32_t f, uint32_t level, pairs_pair **p, uint32_t *contexts) {
+  pairs_cell *c = ARENA_ARRAY(a, pairs_cell, m->n_cells + 1);
+  for (uint32_t k = 0; k < m->n_cells; k++) c[k] = (pairs_cell){m->cells[k].level, m->cells[k].same_as, m->cells[k].excluded != NULL};
+  return pairs_find(c, m->n_cells, m->n_factors, f, (int32_t)m->factors[f].baseline, (int32_t)level, a, p, contexts);
 }
 
 static void contrast(report_model *m, arena *a, uint32_t f, uint32_t level) {
-  double *d = ARENA_ARRAY(a, double, ((size_t)m->n_cells + 1) * (m->n_seeds + 1));
-  uint32_t n = 0;
-  report_contrast c = {.factor = m->factors[f].name, .from = m->factors[f].levels[m->factors[f].baseline], .to = m->factors[f].levels[level], .worst_context = NAN, .best_context = NAN, .p_holm = NAN};
-  for (uint32_t i = 0; i < m->n_cells; i++) {
-    if (m->cells[i].excluded || m->cells[i].level[f] != m->factors[f].baseline) continue;
-    for (uint32_t k = 0; k < m->n_cells; k++) {
-      if (m->cells[k].excluded || m->cells[k].level[f] != level || !neighbours(m, i, k, f)) continue;
-      differences(m, i, k, d + (size_t)n * m->n_seeds);
-      stat_cell one = stat_of(d + (size_t)n * m->n_seeds, m->n_seeds);
-      if (one.n && !(one.mean <= c.worst_context)) c.worst_context = one.mean;
-      if (one.n && !(one.mean >= c.best_context)) c.best_context = one.mean;
-      n++;
-    }
+  pairs_pair *p;
+  uint32_t contexts, n = find_pairs(m, a, f, level, &p, &contexts), seeds = m->n_seeds;
+  double *d = ARENA_ARRAY(a, double, ((size_t)contexts + 1) * (seeds + 1)), *one = ARENA_ARRAY(a, double, seeds + 1);
+  uint32_t *count = ARENA_ARRAY(a, uint32_t, ((size_t)contexts + 1) * (seeds + 1));
+  report_contrast c = {.factor = m->factors[f].name, .from = m->factors[f].levels[m->factors[f].baseline], .to = m->factors[f].levels[level], .f = f, .level = level, .worst_context = NAN, .best_context = NAN, .p_holm = NAN, .nothing = 1};
+  for (uint32_t k = 0; k < n; k++) {
+    differences(m, p[k].from, p[k].to, one);
+    for (uint32_t s = 0; s < seeds; s++)
+      if (!isnan(one[s])) d[(size_t)p[k].context * seeds + s] += one[s], count[(size_t)p[k].context * seeds + s]++, c.nothing &= one[s] == 0;
   }
-  c.e = stat_paired(d, n, m->n_seeds);
+  for (size_t k = 0; k < (size_t)contexts * seeds; k++) d[k] = count[k] ? d[k] / count[k] : NAN;
+  for (uint32_t k = 0; k < contexts; k++) {
+    stat_cell x = stat_of(d + (size_t)k * seeds, seeds);
+    if (x.n && !(x.mean <= c.worst_context)) c.worst_context = x.mean;
+    if (x.n && !(x.mean >= c.best_context)) c.best_context = x.mean;
+  }
+  c.e = stat_paired(d, contexts, seeds);
   stat_doubt(&c.e, m->coarse);
-  c.nothing = c.e.pairs > 0;
-  for (size_t k = 0; k < (size_t)n * m->n_seeds; k++) c.nothing &= isnan(d[k]) || d[k] == 0;
+  c.nothing &= c.e.pairs > 0;
   if (c.e.contexts) m->contrasts[m->n_contrasts++] = c;
 }
 
@@ -167,19 +168,15 @@ static gantry_status one_run_twice(db *d, arena *a, int64_t from, int64_t to, in
 static gantry_status find_nothing(db *d, arena *a, report_model *m, err *e) {
   for (uint32_t n = 0; n < m->n_contrasts; n++) {
     report_contrast *c = &m->contrasts[n];
-    uint32_t f = 0, level = 0;
-    while (strcmp(m->factors[f].name, c->factor)) f++;
-    while (strcmp(m->factors[f].levels[level], c->to)) level++;
-    for (uint32_t i = 0; i < m->n_cells && c->nothing; i++)
-      for (uint32_t k = 0; k < m->n_cells && c->nothing; k++) {
-        if (m->cells[i].excluded || m->cells[k].excluded || m->cells[i].level[f] != m->factors[f].baseline || m->cells[k].level[f] != level || !neighbours(m, i, k, f)) continue;
-        for (uint32_t s = 0; s < m->n_seeds && c->nothing; s++) {
-          const report_run *x = report_run_at(m, i, s), *y = report_run_at(m, k, s);
-          int same = 1;
-          if (isnan(x->value) || isnan(y->value)) continue;
-          if (x->id != y->id) TRY(one_run_twice(d, a, x->id, y->id, &same, e));
-          c->nothing = (uint8_t)same;
-        }
+    pairs_pair *p;
+    uint32_t contexts, n_pairs = c->nothing ? find_pairs(m, a, c->f, c->level, &p, &contexts) : 0;
+    for (uint32_t k = 0; k < n_pairs && c->nothing; k++)
+      for (uint32_t s = 0; s < m->n_seeds && c->nothing; s++) {
+        const report_run *x = report_run_at(m, p[k].from, s), *y = report_run_at(m, p[k].to, s);
+        int same = 1;
+        if (isnan(x->value) || isnan(y->value)) continue;
+        if (x->id != y->id) TRY(one_run_twice(d, a, x->id, y->id, &same, e));
+        c->nothing = (uint8_t)same;
       }
   }
   return GANTRY_OK;
@@ -214,7 +211,7 @@ static void compare_cells(report_model *m, arena *a) {
   m->base = -1;
   for (uint32_t k = 0; k < m->n_cells && m->base < 0; k++) {
     int all = !m->cells[k].excluded;
-    for (uint32_t f = 0; f < m->n_factors; f++) all &= m->cells[k].level[f] < 0 || m->cells[k].level[f] == m->factors[f].baseline;
+    for (uint32_t f = 0; f < m->n_factors; f++) all &= m->cells[k].level[f] < 0 || m->cells[k].level[f] == (int32_t)m->factors[f].baseline;
     if (all) m->base = (int64_t)k;
   }
   for (uint32_t k = 0; k < m->n_cells; k++) {

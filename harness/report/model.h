@@ -7,7 +7,7 @@
 typedef struct report_run { const char *uid, *status, *dir, *error_class, *error_text; int64_t id, step, total; double value, train_s; double n_fake; uint8_t is_nan; } report_run; /* uid NULL: none; n_fake: samples behind the value, 0 without; is_nan: measured, and no number */
 typedef struct report_cell {
   const char *label, *excluded;
-  const int64_t *level;       /* by factor; -1 = does not apply */
+  const int32_t *level;       /* by factor; -1 = does not apply */
   int64_t idx, same_as;
   stat_cell stat;             /* of the runs that have a value and did not diverge */
   uint32_t done, diverged, failed, pruned, unfinished;
@@ -15,7 +15,7 @@ typedef struct report_cell {
   stat_effect against_base;   /* to the baseline cell; contexts 0 if it is that cell */
 } report_cell;
 typedef struct report_factor { const char *name; const char **levels; uint32_t n_levels, baseline; } report_factor;
-typedef struct report_contrast { const char *factor, *from, *to; stat_effect e; double worst_context, best_context; double p_holm; uint8_t nothing; } report_contrast; /* nothing: every pair of runs is identical, step by step */
+typedef struct report_contrast { const char *factor, *from, *to; uint32_t f, level; stat_effect e; double worst_context, best_context; double p_holm; uint8_t nothing; } report_contrast; /* f, level: their numbers; nothing: every pair of runs is identical, step by step */
 typedef struct report_model {
   const char *grid, *question, *metric, *weights, *reduce;
   int higher, log_scale;      /* log_scale: differences are of logarithms, shown as percentages */

@@ -25,9 +25,9 @@ gantry_status outlook_spread(db *d, const char *grid, const char *metric, const 
   double squares = 0;
   *sd = 0;
   *df = 0;
-  gantry_status st = db_query(d, a, &t, e, "SELECT cell, last FROM results WHERE grid=?1 AND metric=?2 AND status='done' AND last IS NOT NULL AND weights=CASE ?3 WHEN 'raw' THEN 'raw' WHEN 'ema' THEN 'ema' ELSE"
-                              " (SELECT max(weights='ema') FROM results WHERE grid=?1 AND metric=?2) END ORDER BY cell", "ttt", grid, metric, weights);
-  if (!st && !t.n_rows) st = db_query(d, a, &t, e, "SELECT cell, last FROM results WHERE grid=?1 AND metric=?2 AND status='done' AND last IS NOT NULL AND weights='raw' ORDER BY cell", "tt", grid, metric);
+  /* of each run the value that is judged: the wanted weights where there are such, of the newest protocol */
+  gantry_status st = db_query(d, a, &t, e, "SELECT cell, last FROM (SELECT r.cell, r.last, row_number() OVER (PARTITION BY r.cell, r.seed ORDER BY r.weights=?3 DESC, r.last_step DESC, r.protocol) k FROM results r JOIN cells c ON c.grid=r.grid AND c.cell=r.cell"
+                              " WHERE r.grid=?1 AND r.metric=?2 AND r.status='done' AND r.last IS NOT NULL AND c.same_as IS NULL) WHERE k=1 ORDER BY cell", "ttt", grid, metric, !strcmp(weights, "raw") ? "raw" : "ema");
   for (uint32_t from = 0, to; !st && from < t.n_rows; from = to) {
     double sum = 0, square = 0;
     uint32_t n = 0;

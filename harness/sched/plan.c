@@ -319,6 +319,7 @@ gantry_status sched_plan_make(const cfg_experiment *x, abi_registry *reg, const 
       if (c->excluded || !c->selected || !p->cells[of].train_key) continue;
       TRY(plan_one(x, reg, o, d, write, a, p, k, x->seeds[s], e));
     }
+  if (write) TRY(db_unlink_unfinished(d, p->grid_id, x->seeds, x->n_seeds, e));
   if (write) TRY(db_grid_view(d, p->grid_id, e));
   return d && write ? db_commit(d, e) : GANTRY_OK;
 }

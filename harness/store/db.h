@@ -37,7 +37,7 @@ typedef struct db_grid {
   const db_cell *cells;
   uint32_t n_factors, n_cells;
 } db_grid;
-/* Replaces what is stored about a grid of this name; runs stay. */
+/* Replaces what is stored about a grid of this name; runs stay, and a cell that still has its label and trains as it did keeps those it has. */
 gantry_status db_put_grid(db *d, const db_grid *g, int64_t *grid_id, err *e);
 /* The tidy view g_<name>: one row per run, a column per factor and per metric. */
 gantry_status db_grid_view(db *d, int64_t grid_id, err *e);
@@ -47,6 +47,8 @@ gantry_status db_find_run(db *d, const char *run_key, arena *a, db_run *out, err
 /* A new run, status queued, in folder `dir` relative to --out; where another run has that already, in dir~<first letters of its key>. */
 gantry_status db_new_run(db *d, const char *run_key, const char *config_json, uint64_t seed, const char *dir, arena *a, db_run *out, err *e);
 gantry_status db_link_run(db *d, int64_t grid_id, int64_t cell, uint64_t seed, int64_t run_id, err *e);
+/* Unfinished runs of seeds that are not asked for any more (finished ones stay: they are results) are the grid's no longer. */
+gantry_status db_unlink_unfinished(db *d, int64_t grid_id, const uint64_t *seeds, uint32_t n_seeds, err *e);
 gantry_status db_put_plugin(db *d, int64_t run_id, const char *slot, const char *sha256, const char *kind, const char *name, const char *version, const char *path, err *e);
 gantry_status db_probe_get(db *d, const char *key, arena *a, db_table *out, err *e); /* rows of name, value */
 gantry_status db_probe_put(db *d, const char *key, const char *name, const char *value, err *e);

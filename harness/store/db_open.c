@@ -1,10 +1,13 @@
 /* db_open.c - opening gantry.db: where it may lie, who may write, migrations, and runs whose process is gone. See db.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -24,9 +27,27 @@ gantry_status db_fail(db *d, err *e, const char *doing) {
   const char *what = d->h ? sqlite3_errmsg(d->h) : "out of memory";
   const char *file = d->h ? sqlite3_db_filename(d->h, "main") : NULL;
   gantry_status st = code == SQLITE_FULL || code == SQLITE_NOMEM ? GANTRY_E_NOMEM : GANTRY_E_IO;
-  const char *advice = code == SQLITE_FULL ? ": free some space and run again, nothing finished is lost" : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? ": is its folder writable?" : "";
+  const char *advice = code == SQLITE_FULL ? ": free some space and run again, nothing finished is lost" : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? ": is its folder writable?"
+    : code == SQLITE_BUSY || code == SQLITE_LOCKED ? ": another program has a transaction open on it; end that and run again, nothing finished is lost" : "";
   d->broken = d->open;
   return err_set(e, st, "%s %s: %s%s", doing, file && *file ? file : "the database", what, advice);
+}
+
+/* A lock of another program (a notebook with a transaction that was never committed) is waited for: a grid that runs for days does not end because of it. Not once somebody wants
+ * us to stop: who blocks these signals reads them when we return. */
+static int wait_for_lock(void *user, int tries) {
+  enum { STEP_MS = 50, SAY_MS = 3000, READ_MS = 10000, WRITE_MS = 600000 };
+  db *d = user;
+  sigset_t waiting;
+  int64_t waited = (int64_t)tries * STEP_MS, most = d->read_only ? READ_MS : WRITE_MS;
+  if (!sigpending(&waiting) && (sigismember(&waiting, SIGINT) == 1 || sigismember(&waiting, SIGTERM) == 1)) return 0;
+  if (waited == SAY_MS && !d->read_only) {
+    const char *file = sqlite3_db_filename(d->h, "main");
+    log_line(LOG_WARN, "%s is locked by another program (a transaction left open in sqlite3 or a notebook?); waiting for it, %d minutes at most", file ? file : "the database", WRITE_MS / 60000);
+  }
+  if (waited >= most) return 0;
+  nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
+  return 1;
 }
 
 gantry_status db_script(db *d, const char *sql, err *e) { return sqlite3_exec(d->h, sql, NULL, NULL, NULL) ? db_fail(d, e, "writing") : GANTRY_OK; }
@@ -149,7 +170,7 @@ gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
     st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
     goto done;
   }
-  sqlite3_busy_timeout(d->h, 10000); /* before anything else: even setting the journal mode can meet a lock */
+  sqlite3_busy_handler(d->h, wait_for_lock, d); /* before anything else: even setting the journal mode can meet a lock */
   sqlite3_extended_result_codes(d->h, 0);
   if ((st = db_script(d, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
                          "PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000", e))) goto done;
@@ -168,6 +189,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
   d->lock_fd = -1;
   d->read_only = 1;
   int64_t app = 0, version = 0;
+  struct stat info;
   gantry_status st = GANTRY_OK;
   if (!file_exists(path)) {
     st = err_set(e, GANTRY_E_IO, "there is no database %s; `gantry run EXP.json` makes one, and --out or $GANTRY_OUT says where", path);
@@ -181,10 +203,16 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
         st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
         continue;
       }
-      sqlite3_busy_timeout(d->h, 10000);
+      sqlite3_busy_handler(d->h, wait_for_lock, d);
       st = db_script(d, "PRAGMA query_only=1; PRAGMA temp_store=MEMORY", e);
       if (!st) st = pragma_int(d, "PRAGMA application_id", &app, e);
-      if (!st) break;
+      if (!st || sqlite3_errcode(d->h) == SQLITE_BUSY) break;
+      const char *wal = arena_fmt(a, "%s-wal", path);
+      if (!stat(wal, &info) && info.st_size > 0) { /* it would be passed over in silence */
+        err_clear(e);
+        st = err_set(e, GANTRY_E_IO, "%s: the newest rows are in %s, and reading those needs a folder that can be written: copy it to one that can", path, wal);
+        break;
+      }
     }
     arena_free(a);
   }

@@ -37,6 +37,37 @@ static gantry_status put_cells(db *d, const db_grid *g, int64_t id, err *e) {
   return GANTRY_OK;
 }
 
+/* What of a configuration shapes the training, as SQL. */
+#define TRAINS(json) "json_remove(" json ",'$.metrics','$.samples','$.checkpoints','$.log')"
+
+/* A grid that is put again names its runs anew as it plans them. Those that are not planned this time (`--only`, fewer seeds) stay where the cell still trains as it did: nobody
+ * asked for them to be given up, and a run that no grid names is what `gantry gc` removes. */
+static gantry_status remember_links(db *d, int64_t id, err *e) {
+  TRY(db_do(d, NULL, e, "DROP TABLE IF EXISTS temp.linked", ""));
+  return db_do(d, NULL, e, "CREATE TEMP TABLE linked AS SELECT c.label, " TRAINS("f.json") " trains, x.seed, x.run_id FROM cell_run x JOIN cell c ON c.grid_id=x.grid_id AND c.idx=x.cell_idx JOIN config f ON f.id=c.config_id WHERE x.grid_id=?", "i", id);
+}
+
+static gantry_status restore_links(db *d, int64_t id, err *e) {
+  TRY(db_do(d, NULL, e, "INSERT INTO cell_run(grid_id,cell_idx,seed,run_id) SELECT c.grid_id, c.idx, k.seed, k.run_id FROM cell c JOIN config f ON f.id=c.config_id JOIN temp.linked k ON k.label=c.label AND k.trains=" TRAINS("f.json")
+                        " WHERE c.grid_id=? AND c.excluded IS NULL", "i", id));
+  return db_do(d, NULL, e, "DROP TABLE temp.linked", "");
+}
+
+gantry_status db_unlink_unfinished(db *d, int64_t grid_id, const uint64_t *seeds, uint32_t n_seeds, err *e) {
+  arena *a = arena_new();
+  buf which = {0};
+  int64_t n = 0;
+  buf_puts(&which, "FROM cell_run WHERE grid_id=? AND run_id IN (SELECT id FROM run WHERE status NOT IN('done','diverged','pruned')) AND seed NOT IN (");
+  for (uint32_t k = 0; k < n_seeds; k++) buf_printf(&which, "%s%lld", k ? "," : "", (long long)seeds[k]);
+  buf_puts(&which, ")");
+  gantry_status st = db_do(d, &n, e, arena_fmt(a, "SELECT count(*) %s", which.p), "i", grid_id);
+  if (!st && n) st = db_begin(d, e);
+  if (!st && n) st = db_do(d, NULL, e, arena_fmt(a, "DELETE %s", which.p), "i", grid_id);
+  buf_free(&which);
+  arena_free(a);
+  return st;
+}
+
 gantry_status db_put_grid(db *d, const db_grid *g, int64_t *grid_id, err *e) {
   char hex[65];
   buf all = {0}; /* what would be stored: an unchanged grid is left alone */
@@ -60,11 +91,13 @@ gantry_status db_put_grid(db *d, const db_grid *g, int64_t *grid_id, err *e) {
                         " ON CONFLICT(name) DO UPDATE SET question=?2,spec_json=?3,spec_sha=?4,judge_metric=?6,judge_weights=?7,judge_reduce=?8,goal=?9",
             "ttttitttt", g->name, g->question, g->spec_json, hex, proc_now_ms(), g->judge_metric, g->judge_weights, g->judge_reduce, goal));
   TRY(db_do(d, grid_id, e, "SELECT id FROM grid WHERE name=?", "t", g->name));
+  TRY(remember_links(d, *grid_id, e));
   TRY(db_do(d, NULL, e, "DELETE FROM cell_run WHERE grid_id=?", "i", *grid_id));
   TRY(db_do(d, NULL, e, "DELETE FROM cell WHERE grid_id=?", "i", *grid_id));
   TRY(db_do(d, NULL, e, "DELETE FROM factor WHERE grid_id=?", "i", *grid_id));
   TRY(put_factors(d, g, *grid_id, e));
-  return put_cells(d, g, *grid_id, e);
+  TRY(put_cells(d, g, *grid_id, e));
+  return restore_links(d, *grid_id, e);
 }
 
 static void quote(buf *b, const char *name) {

@@ -107,7 +107,24 @@ static const char *const version_3[] = {
   " FROM runs r JOIN run x ON x.id=r.run_id WHERE x.error_text IS NOT NULL;",
   NULL};
 
-static const char *const *const steps[] = {version_1, version_2, version_3};
+/* Two runs make a pair, and make it once: cells that are the same runs say nothing about a factor that means nothing in them, nor twice what one of them says. */
+static const char *const version_4[] = {
+  "DROP VIEW effects;",
+  "DROP VIEW pairs;",
+  "CREATE VIEW pairs AS SELECT g.name grid,f.name factor,la.label from_level,lb.label to_level,min(qa.cell) from_cell,min(qb.cell) to_cell,qa.seed,qa.metric,qa.protocol,qa.weights,"
+  " qa.last from_value,qb.last to_value,100*(qb.last/qa.last-1) change_pct FROM grid g JOIN factor f ON f.grid_id=g.id"
+  " JOIN cell_level xa ON xa.grid_id=g.id AND xa.factor_idx=f.idx AND xa.level_idx=f.baseline_level JOIN cell_level xb ON xb.grid_id=g.id AND xb.factor_idx=f.idx AND xb.level_idx<>f.baseline_level"
+  " JOIN level la ON la.grid_id=g.id AND la.factor_idx=f.idx AND la.idx=xa.level_idx JOIN level lb ON lb.grid_id=g.id AND lb.factor_idx=f.idx AND lb.idx=xb.level_idx"
+  " JOIN results qa ON qa.grid=g.name AND qa.cell=xa.cell_idx AND qa.status='done' JOIN results qb ON qb.grid=g.name AND qb.cell=xb.cell_idx AND qb.seed=qa.seed AND qb.metric=qa.metric"
+  " AND qb.protocol=qa.protocol AND qb.weights=qa.weights AND qb.status='done' AND qb.run<>qa.run"
+  " WHERE NOT EXISTS(SELECT 1 FROM cell_level x JOIN cell_level y ON y.grid_id=x.grid_id AND y.factor_idx=x.factor_idx AND y.cell_idx=xb.cell_idx"
+  "  WHERE x.grid_id=g.id AND x.cell_idx=xa.cell_idx AND x.factor_idx<>f.idx AND x.level_idx<>y.level_idx)"
+  " GROUP BY g.id,f.idx,xb.level_idx,qa.seed,qa.run,qb.run,qa.metric,qa.protocol,qa.weights;",
+  "CREATE VIEW effects AS SELECT grid,factor,from_level,to_level,metric,protocol,weights,count(change_pct) n_pairs,avg(change_pct) mean_change_pct,sum(change_pct<0) n_lower"
+  " FROM pairs GROUP BY grid,factor,from_level,to_level,metric,protocol,weights;",
+  NULL};
+
+static const char *const *const steps[] = {version_1, version_2, version_3, version_4};
 
 const char *const *db_migration(uint32_t from) { return from < sizeof steps / sizeof *steps ? steps[from] : NULL; }
 uint32_t db_version(void) { return sizeof steps / sizeof *steps; }

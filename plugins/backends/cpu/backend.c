@@ -45,6 +45,7 @@ static gantry_status probe(gantry_ctx *ctx, gantry_probe *p) {
   const dnnl_version_t *v = dnnl_version();
   snprintf(p->libraries, sizeof p->libraries, "oneDNN %d.%d.%d; %.120s; loops %s", v->major, v->minor, v->patch, openblas_get_config(), cpu_loops_pick()->name);
   p->reason[0] = 0;
+  if (GANTRY_HAS(p, precisions)) p->precisions = 1u << GANTRY_PRECISION_F32 | 1u << GANTRY_PRECISION_BF16;
   return GANTRY_OK;
 }
 
@@ -126,7 +127,7 @@ static gantry_status download(gantry_ctx *ctx, void *self, void *buffer, int64_t
 }
 
 static gantry_status query(gantry_ctx *ctx, void *self, const gantry_lib *l, gantry_query *q) {
-  const cpu_family *f = cpu_family_of(l->op);
+  const cpu_family *f = cpu_family_for(l);
   int threads = alone();
   (void)ctx;
   q->supported = f && f->supports(l);

@@ -67,7 +67,8 @@ typedef struct cpu_family {
   gantry_status (*make)(const cpu_compile *c, cpu_lib *l);
 } cpu_family;
 const cpu_family *cpu_family_of(uint32_t op); /* NULL for an unknown opcode */
-extern const cpu_family cpu_conv, cpu_matmul, cpu_fir, cpu_grid, cpu_gather, cpu_select, cpu_random, cpu_linalg;
+const cpu_family *cpu_family_for(const gantry_lib *l); /* the same by types too: contractions of bf16 are lib_half.c's */
+extern const cpu_family cpu_half, cpu_conv, cpu_matmul, cpu_fir, cpu_grid, cpu_gather, cpu_select, cpu_random, cpu_linalg;
 
 /* attributes of a library step */
 const int64_t *cpu_attr_iv(const gantry_lib *l, uint32_t key, uint32_t *n); /* NULL if absent */

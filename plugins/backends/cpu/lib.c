@@ -32,6 +32,11 @@ int cpu_share(int64_t crew, int64_t pieces, cpu_piece_fn *fn, const void *user) 
   return said;
 }
 
+const cpu_family *cpu_family_for(const gantry_lib *l) {
+  const cpu_family *f = cpu_family_of(l->op);
+  return (f == &cpu_conv || f == &cpu_matmul) && l->out.dtype == GANTRY_BF16 ? &cpu_half : f;
+}
+
 static const gantry_attr *find(const gantry_lib *l, uint32_t key) {
   for (uint32_t k = 0; k < l->n_attrs; k++)
     if (l->attrs[k].key == key) return &l->attrs[k];
@@ -91,7 +96,7 @@ gantry_status cpu_fail(const cpu_compile *c, gantry_status code, const char *fmt
 
 gantry_status cpu_lib_make(const cpu_compile *c, const gantry_lib *l, cpu_lib **out) {
   char shapes[400];
-  const cpu_family *f = cpu_family_of(l->op);
+  const cpu_family *f = cpu_family_for(l);
   if (!f || l->n_in > 2 || !f->supports(l)) return cpu_fail(c, GANTRY_E_UNSUPPORTED, "no library step %u on %s", l->op, l->n_in > 2 ? "so many operands" : cpu_shapes(l, shapes));
   cpu_lib *s = calloc(1, sizeof *s);
   if (!s) return cpu_fail(c, GANTRY_E_NOMEM, "out of memory");

@@ -23,7 +23,7 @@ static const tolerance tolerances[] = {
 };
 static __attribute__((unused)) double tolerance_of(uint32_t op, uint32_t dtype) {
   for (size_t k = 0; k < sizeof tolerances / sizeof *tolerances; k++)
-    if (tolerances[k].op == op) return dtype == GANTRY_F32 ? tolerances[k].f32 : tolerances[k].f64;
+    if (tolerances[k].op == op) return dtype == GANTRY_BF16 ? 0 : dtype == GANTRY_F32 ? tolerances[k].f32 : tolerances[k].f64;
   return 0;
 }
 
@@ -41,6 +41,8 @@ static gantry_status step_bind(void *user, const char *name, uint32_t dtype, int
   sscanf(name, "%*[^:]:%lf:%lf:%lf", &lo, &hi, &step);
   for (int64_t k = 0; k < count; k++) {
     double v = lo + (hi - lo) * check_uniform(seed, (uint64_t)k);
+    /* bf16: multiples of 1/32, so that sums of products are exact in f32 in any order, and what is rounded once has one result */
+    if (dtype == GANTRY_BF16 && step == 0) v = floor(v * 32) / 32;
     dst[k] = !ir_is_float(dtype) ? floor(v) : step > 0 ? floor(v / step) * step : (double)(float)v;
     if (nan && check_uniform(seed + 500, (uint64_t)k) < 0.15) dst[k] = NAN;
   }
@@ -49,7 +51,7 @@ static gantry_status step_bind(void *user, const char *name, uint32_t dtype, int
 
 static ir_id leaf(ir_graph *g, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims) { return ir_leaf(g, GANTRY_OP_INPUT, name, dtype, rank, dims); }
 
-static const uint32_t floats[] = {GANTRY_F32, GANTRY_F64};
+static const uint32_t floats[] = {GANTRY_F32, GANTRY_F64, GANTRY_BF16}; /* bf16 last: contractions alone have it */
 
 /* ---- convolutions --------------------------------------------------------------------------------------------------------------- */
 typedef struct conv_case { uint32_t spatial; int64_t n, c, o, groups, x[3], k[3], stride[3], lo[3], hi[3], dilation[3]; } conv_case;
@@ -97,7 +99,7 @@ static __attribute__((unused)) void test_steps__convolutions_of_networks(void) {
     {3, 2, 4, 8, 1, {4, 6, 5}, {3, 3, 3}, {1, 2, 1}, {1, 1, 1}, {1, 0, 1}, {1, 1, 1}},
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
-    for (int t = 0; t < 2; t++) conv_faces(&cases[k], floats[t]);
+    for (int t = 0; t < 3; t++) conv_faces(&cases[k], floats[t]);
 }
 
 /* 4x4 filters of stride 2 with many channels, which are computed with fewer multiplications: whole and cut tiles, several slices, unequal channels. */
@@ -170,6 +172,7 @@ static void random_convolutions(uint32_t dtype, int count) {
 }
 static __attribute__((unused)) void test_steps__random_convolutions_f32(void) { random_convolutions(GANTRY_F32, 100); }
 static __attribute__((unused)) void test_steps__random_convolutions_f64(void) { random_convolutions(GANTRY_F64, 100); }
+static __attribute__((unused)) void test_steps__random_convolutions_bf16(void) { random_convolutions(GANTRY_BF16, 100); }
 
 /* ---- matrix products ------------------------------------------------------------------------------------------------------------ */
 typedef int64_t product_size[4]; /* batch m n k */
@@ -186,7 +189,7 @@ static void products(const product_size *sizes, size_t count, uint32_t dtype) { 
 }
 static __attribute__((unused)) void test_steps__matrix_products(void) {
   static const product_size sizes[] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* the last is a large one */
-  for (int t = 0; t < 2; t++) products(sizes, sizeof sizes / sizeof *sizes, floats[t]);
+  for (int t = 0; t < 3; t++) products(sizes, sizeof sizes / sizeof *sizes, floats[t]);
 }
 /* So large that they are computed in bands: of columns, of rows, several products of them, wide ones, and with long sums. */
 static __attribute__((unused)) void test_steps__matrix_products_in_pieces(void) {

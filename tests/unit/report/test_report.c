@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/image.h"
 #include "report/model.h"
+#include "report/outlook.h"
 #include "report/svg.h"
 
 typedef struct w { char out[64]; db *d; arena *a; report_model m; err e; } w;
@@ -212,6 +213,19 @@ static void test_report__a_level_that_changed_nothing(void) {
   end(&x);
 }
 
+/* How far seeds spread is read from the values that are judged: with "auto" those of averaged weights where there are such. */
+static void test_report__the_spread_is_of_the_judged_values(void) {
+  w x;
+  double raw, ema, automatic;
+  int64_t df;
+  begin(&x);
+  T_CHECK(outlook_spread(x.d, "t", "fid", "raw", 1, &raw, &df, &x.e) == 0 && df == 7);
+  T_CHECK(outlook_spread(x.d, "t", "fid", "ema", 1, &ema, &df, &x.e) == 0 && df == 7);
+  T_CHECK(outlook_spread(x.d, "t", "fid", "auto", 1, &automatic, &df, &x.e) == 0 && df == 7);
+  T_CHECK(ema > raw * 1.01 && automatic == ema); /* the same steps from smaller values */
+  end(&x);
+}
+
 static void test_report__nan_is_told(void) {
   static const double all[2][4] = {{NAN, NAN}, {NAN, NAN}}, one[2][4] = {{0.25, 0.5}, {NAN, 0.75}}, loss[2] = {1, 2};
   w x;
@@ -234,4 +248,4 @@ static void test_report__references_are_of_the_judged_protocol(void) {
   end(&x);
 }
 
-T_MAIN(T(test_report__two_pairs_of_counts_claim_nothing), T(test_report__a_level_that_changed_nothing), T(test_report__nan_is_told), T(test_report__references_are_of_the_judged_protocol), T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))
+T_MAIN(T(test_report__the_spread_is_of_the_judged_values), T(test_report__two_pairs_of_counts_claim_nothing), T(test_report__a_level_that_changed_nothing), T(test_report__nan_is_told), T(test_report__references_are_of_the_judged_protocol), T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))

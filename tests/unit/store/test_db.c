@@ -1,8 +1,10 @@
 /* The database: the questions people ask of it, batches, resuming, read-only access, foreign files, and how fast rows go in. */
 #include "synthetic.h"
 
+#include <signal.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/files.h"
@@ -198,6 +200,133 @@ static void test_db__a_changed_grid_keeps_its_runs(void) {
   end(&x);
 }
 
+/* Another program's open transaction is waited for; not once a signal asks us to stop, and then the message says what to do. */
+static void test_db__a_lock_of_others_is_waited_for(void) {
+  w x;
+  sqlite3 *h;
+  sigset_t mask, before;
+  begin(&x);
+  T_CHECK(db_commit(x.d, &x.e) == 0);
+  pid_t child = fork();
+  if (!child) {
+    if (sqlite3_open(x.path, &h) || sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL)) _exit(1);
+    usleep(700000);
+    _exit(sqlite3_exec(h, "COMMIT", NULL, NULL, NULL) != 0);
+  }
+  usleep(200000);
+  T_CHECK(db_probe_put(x.d, "k", "n", "v", &x.e) == 0 && db_commit(x.d, &x.e) == 0);
+  T_CHECK(waitpid(child, NULL, 0) == child);
+  T_CHECK(sqlite3_open(x.path, &h) == 0 && sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL) == 0);
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGTERM);
+  sigprocmask(SIG_BLOCK, &mask, &before);
+  raise(SIGTERM);
+  T_CHECK(db_probe_put(x.d, "k", "n", "w", &x.e) == GANTRY_E_IO);
+  T_HAS(x.e.msg, "database is locked: another program has a transaction open on it; end that and run again");
+  T_CHECK(sigtimedwait(&mask, NULL, &(struct timespec){1, 0}) == SIGTERM);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  sqlite3_close(h);
+  err_clear(&x.e);
+  end(&x);
+}
+
+/* A folder that cannot be written, with rows that are in the log beside the database only: they are not passed over in silence. */
+static void test_db__rows_in_the_log_are_not_passed_over(void) {
+  w x;
+  char wal[120], copy[100], from[120];
+  begin(&x);
+  synthetic_fill(x.d, &x.e);
+  T_CHECK(db_commit(x.d, &x.e) == 0);
+  snprintf(copy, sizeof copy, "%s/copy", x.out);
+  T_CHECK(mkdir(copy, 0755) == 0);
+  buf b = {0};
+  for (int k = 0; k < 2; k++) { /* as a copy of a folder whose process was killed */
+    snprintf(from, sizeof from, "%s%s", x.path, k ? "-wal" : "");
+    snprintf(wal, sizeof wal, "%s/gantry.db%s", copy, k ? "-wal" : "");
+    b.n = 0;
+    T_CHECK(file_read(from, &b, 1 << 26, &x.e) == 0 && file_write(wal, b.p, b.n, &x.e) == 0);
+  }
+  buf_free(&b);
+  db *d = NULL;
+  snprintf(wal, sizeof wal, "%s/gantry.db", copy);
+  T_CHECK(chmod(x.out, 0755) == 0 && chmod(copy, 0555) == 0);
+  pid_t child = fork();
+  if (!child) { /* root may write anywhere */
+    if (!geteuid() && setuid(65534)) _exit(2);
+    _exit(db_open_read(wal, &d, &x.e) == GANTRY_E_IO && strstr(x.e.msg, "the newest rows are in") ? 0 : 1);
+  }
+  int status = 0;
+  T_CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  T_CHECK(chmod(copy, 0755) == 0);
+  T_CHECK(db_open_read(wal, &d, &x.e) == 0);
+  db_close(d);
+  end(&x);
+}
+
+/* Fewer seeds or some cells only: what is not planned this time stays the grid's (a run that no grid names is what gc removes), as long as its cell trains as it did. */
+static void test_db__a_narrower_plan_gives_nothing_up(void) {
+  w x;
+  begin(&x);
+  db_level lv[] = {{"a", "1"}, {"b", "2"}};
+  db_factor f = {"n", "p", lv, 2, 0};
+  static const int32_t level[2][1] = {{0}, {1}};
+  db_cell c[2] = {{.label = "n=a", .config_json = "{\"train\":{\"batch\":1},\"metrics\":{}}", .level = level[0], .same_as = -1}, {.label = "n=b", .config_json = "{\"train\":{\"batch\":2}}", .level = level[1], .same_as = -1}};
+  db_grid g = {.name = "n", .spec_json = "{\"seeds\":3}", .judge_weights = "auto", .judge_reduce = "last", .factors = &f, .n_factors = 1, .cells = c, .n_cells = 2};
+  int64_t id;
+  db_run r;
+  T_CHECK(db_put_grid(x.d, &g, &id, &x.e) == 0);
+  for (uint32_t k = 0; k < 2; k++)
+    for (uint64_t s = 1; s <= 3; s++) {
+      T_CHECK(db_new_run(x.d, arena_fmt(x.a, "%u-%llu", k, (unsigned long long)s), c[k].config_json, s, arena_fmt(x.a, "runs/n/%u/s%llu", k, (unsigned long long)s), x.a, &r, &x.e) == 0);
+      T_CHECK(db_link_run(x.d, id, k, s, r.id, &x.e) == 0);
+      if (s < 3) T_CHECK(db_run_end(x.d, r.id, &(db_end){.status = "done"}, &x.e) == 0);
+    }
+  g.spec_json = "{\"seeds\":1}";
+  c[0].config_json = "{\"train\":{\"batch\":1},\"metrics\":{\"fd\":{}}}"; /* another metric: the same training */
+  T_CHECK(db_put_grid(x.d, &g, &id, &x.e) == 0);
+  T_STR(ask(&x, "SELECT label,seed,status FROM runs ORDER BY 1,2"), "n=a|1|done;n=a|2|done;n=a|3|queued;n=b|1|done;n=b|2|done;n=b|3|queued");
+  const uint64_t seeds[] = {1};
+  T_CHECK(db_unlink_unfinished(x.d, id, seeds, 1, &x.e) == 0); /* nobody is going to finish these */
+  T_STR(ask(&x, "SELECT label,seed FROM runs ORDER BY 1,2"), "n=a|1;n=a|2;n=b|1;n=b|2");
+  c[0].config_json = "{\"train\":{\"batch\":9}}"; /* its runs are not this cell's any more */
+  T_CHECK(db_put_grid(x.d, &g, &id, &x.e) == 0);
+  T_STR(ask(&x, "SELECT label,seed FROM runs ORDER BY 1,2"), "n=b|1;n=b|2");
+  c[1].excluded = "why";
+  g.spec_json = "{\"seeds\":2}";
+  T_CHECK(db_put_grid(x.d, &g, &id, &x.e) == 0 && db_commit(x.d, &x.e) == 0);
+  T_STR(ask(&x, "SELECT count(*) FROM cell_run"), "0");
+  end(&x);
+}
+
+/* Cells that are the same runs: no pair of a run with itself, and none twice. */
+static void test_db__pairs_are_of_two_runs(void) {
+  w x;
+  begin(&x);
+  db_level on[] = {{"off", "false"}, {"on", "true"}}, gamma[] = {{"1", "1"}, {"10", "10"}};
+  db_factor f[] = {{"r1", "p", on, 2, 0}, {"gamma", "q", gamma, 2, 0}};
+  static const int32_t level[4][2] = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
+  db_cell c[4];
+  for (int k = 0; k < 4; k++) c[k] = (db_cell){.label = arena_fmt(x.a, "%d", k), .config_json = "{}", .level = level[k], .same_as = k == 1 ? 0 : -1};
+  db_grid g = {.name = "p", .spec_json = "{}", .judge_weights = "auto", .judge_reduce = "last", .factors = f, .n_factors = 2, .cells = c, .n_cells = 4};
+  int64_t id;
+  db_run r;
+  T_CHECK(db_put_grid(x.d, &g, &id, &x.e) == 0);
+  for (uint32_t k = 0; k < 4; k++) {
+    if (k != 1) {
+      T_CHECK(db_new_run(x.d, arena_fmt(x.a, "%u", k), "{}", 1, arena_fmt(x.a, "runs/p/%u/s1", k), x.a, &r, &x.e) == 0);
+      db_record(x.d, r.id, &(rec){.type = REC_EVAL, .step = 1, .u.eval = {.metric = "fid", .protocol = "p", .weights = "raw", .value = 10.0 + k, .better = -1}}, &x.e);
+      T_CHECK(db_run_end(x.d, r.id, &(db_end){.status = "done"}, &x.e) == 0);
+    }
+    T_CHECK(db_link_run(x.d, id, k, 1, r.id, &x.e) == 0);
+  }
+  T_CHECK(db_commit(x.d, &x.e) == 0);
+  T_STR(ask(&x, "SELECT factor,from_cell,to_cell,from_value,to_value FROM pairs ORDER BY factor,to_cell"), "gamma|2|3|12|13;r1|0|2|10|12;r1|1|3|10|13");
+  T_STR(ask(&x, "SELECT factor,n_pairs FROM effects ORDER BY factor"), "gamma|1;r1|2");
+  for (int k = 2; k < 4; k++) T_CHECK(db_link_run(x.d, id, k, 1, 1, &x.e) == 0); /* one run everywhere */
+  T_STR(ask(&x, "SELECT count(*) FROM pairs"), "0");
+  end(&x);
+}
+
 /* A failure in the middle of several rows leaves none of them: half a grid would be taken for a whole one by the next run. */
 static void test_db__half_a_grid_is_none(void) {
   w x;
@@ -270,5 +399,5 @@ static void test_layout__safe_names(void) {
   arena_free(a);
 }
 
-T_MAIN(T(test_db__half_a_grid_is_none), T(test_db__fourteen_questions), T(test_db__summary_follows_batches_and_resuming), T(test_db__batches_wait_for_time_or_number), T(test_db__reading_never_writes),
+T_MAIN(T(test_db__a_lock_of_others_is_waited_for), T(test_db__rows_in_the_log_are_not_passed_over), T(test_db__half_a_grid_is_none), T(test_db__a_narrower_plan_gives_nothing_up), T(test_db__pairs_are_of_two_runs), T(test_db__fourteen_questions), T(test_db__summary_follows_batches_and_resuming), T(test_db__batches_wait_for_time_or_number), T(test_db__reading_never_writes),
        T(test_db__foreign_and_newer_files_are_refused), T(test_db__a_changed_grid_keeps_its_runs), T(test_db__ingest_is_fast_and_narrow), T(test_layout__safe_names))
