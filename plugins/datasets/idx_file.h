@@ -1,12 +1,12 @@
 /* idx_file.h - reading files in MNIST's idx format, plain or gzipped: shared by idx.c and stacked.c.
  *
- * Unpacking takes longer than a small net's first step, and every run does it, so what was unpacked is kept in the user's cache folder ($GANTRY_CACHE, $XDG_CACHE_HOME/gantry or
- * ~/.cache/gantry), one entry for each packed file, which is mapped from then on. It counts only if it is the user's alone, as long as the packed file says and of the checksum that the
+ * Unpacking takes longer than a small net's first step, and every run does it, so what was unpacked is kept in the user's cache folder
+ * (gantry/cache.h), one entry for each packed file, which is mapped from then on. It counts only if it is the user's alone, as long as the packed file says and of the checksum that the
  * packed file ends with; else, as where there is no such folder or no room, the file is unpacked, and the entry made anew. */
 #ifndef IDX_FILE_H
 #define IDX_FILE_H
-#include <errno.h>
 #include <fcntl.h>
+#include <gantry/cache.h>
 #include <gantry/dataset.h>
 #include <limits.h>
 #include <sha2.h>
@@ -50,7 +50,6 @@ typedef struct idx_entry { char name[PATH_MAX + 64]; size_t gap, bytes; uint32_t
 /* 0: this file is none that is worth an entry, or the user has no folder. */
 static int entry_of(const char *packed, size_t header, idx_entry *e) {
   enum { LEAST = 1 << 20 };
-  const char *own = getenv("GANTRY_CACHE"), *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   char full[PATH_MAX], folder[PATH_MAX], hex[SHA256_DIGEST_STRING_LENGTH];
   unsigned char head[2], tail[8];
   struct stat st;
@@ -61,15 +60,7 @@ static int entry_of(const char *packed, size_t header, idx_entry *e) {
   e->crc = tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24;
   e->bytes = tail[4] | (size_t)tail[5] << 8 | (size_t)tail[6] << 16 | (size_t)tail[7] << 24;
   e->gap = 64 - header;
-  int n = own && *own ? snprintf(folder, sizeof folder, "%s", own) : base && *base ? snprintf(folder, sizeof folder, "%s/gantry", base) : home && *home ? snprintf(folder, sizeof folder, "%s/.cache/gantry", home) : -1;
-  if (e->bytes < LEAST || n <= 0 || n >= (int)sizeof folder) return 0;
-  for (char *p = folder + 1; *p; p++)
-    if (*p == '/') {
-      *p = 0;
-      mkdir(folder, 0700);
-      *p = '/';
-    }
-  if (mkdir(folder, 0700) && errno != EEXIST) return 0;
+  if (e->bytes < LEAST || !gan_cache_folder(folder, sizeof folder)) return 0;
   SHA256Data((const unsigned char *)full, strlen(full), hex);
   snprintf(e->name, sizeof e->name, "%s/%.40s.idx", folder, hex);
   return 1;

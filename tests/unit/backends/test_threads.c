@@ -139,6 +139,7 @@ static void test_threads__library_steps(void) {
   test_steps__convolutions_in_slices();
   test_steps__convolutions_in_slices_of_the_batch();
   test_steps__random_convolutions_f64();
+  test_steps__random_convolutions_bf16();
   test_steps__matrix_products();
   test_steps__matrix_products_in_pieces();
   test_steps__gather();
