@@ -83,9 +83,11 @@ static void find_equal(loading *l, const combo *c, cfg_cell *cells, uint32_t i) 
     if (!cells[k].run || strcmp(cells[k].run->json, cells[i].run->json)) continue;
     if (cells[i].same_as < 0) cells[i].same_as = (int64_t)k, cells[i].run = cells[k].run;
     const axis *x = single_difference(l, &c[k], &c[i]);
-    if (x && (!l->in.is_ladder || k + 1 == i))
-      loading_warn(l, arena_fmt(l->a, "%s \"%s\" changes nothing against \"%s\"%s", l->in.is_ladder ? "rung" : arena_fmt(l->a, "axis %s: level", x->name), x->levels[c[i].level[x - l->in.axes]].label,
-                        x->levels[c[k].level[x - l->in.axes]].label, l->in.is_ladder ? "" : arena_fmt(l->a, " in the cell %s: a \"when\" would say when it applies", cells[i].label)));
+    if (!x || (l->in.is_ladder && k + 1 != i)) continue;
+    const char *what = arena_fmt(l->a, "%s \"%s\" changes nothing against \"%s\"", l->in.is_ladder ? "rung" : arena_fmt(l->a, "axis %s: level", x->name), x->levels[c[i].level[x - l->in.axes]].label, x->levels[c[k].level[x - l->in.axes]].label);
+    int said = 0; /* of another cell */
+    for (uint32_t w = 0; w < l->warnings.n; w++) said |= !strncmp(l->warnings.p[w], what, strlen(what));
+    if (!said) loading_warn(l, l->in.is_ladder ? what : arena_fmt(l->a, "%s in some cells, as in %s: a \"when\" would say when it applies", what, cells[i].label));
   }
 }
 
