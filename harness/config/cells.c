@@ -14,7 +14,7 @@ static gantry_status write_one(loading *l, json_t *cfg, const layers *from, cons
   int known = 0;
   snprintf(head, sizeof head, "%.*s", (int)strcspn(w->path, "."), w->path);
   for (int k = 0; k < N; k++) known |= !strcmp(head, sections[k]);
-  if (!known) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\"%s", w->path, near_hint(l->a, head, sections, N));
+  if (!known) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\"%s", w->path, !strcmp(head, "base") && w->path[4] == '.' ? arena_fmt(l->a, " (paths begin inside \"base\": \"%s\")", w->path + 5) : near_hint(l->a, head, sections, N));
   for (int k = 0; k < 3; k++) {
     size_t n = strlen(maps[k]);
     if (strncmp(w->path, maps[k], n) || !strchr(w->path + n, '.')) continue;
@@ -22,6 +22,7 @@ static gantry_status write_one(loading *l, json_t *cfg, const layers *from, cons
     const char *const *ids;
     const json_t *map = json_object_get(cfg, k == 0 ? "regularizers" : k == 1 ? "metrics" : "schedules");
     uint32_t m = object_keys(l->a, map, &ids);
+    if (map && !json_is_object(map)) return layers_fail(from, w->path, AT_KEY, l->e, "\"%.*s\" must be an object {\"id\": {\"name\": ...}}: each element goes by a name of yours, as in \"%s\"", (int)n - 1, maps[k], w->path);
     if (!json_object_get(map, head)) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\": %.*s has no element \"%s\"%s", w->path, (int)n - 1, maps[k], head, near_hint(l->a, head, ids, m));
   }
   if (!path_put(cfg, w->path, (json_t *)(uintptr_t)w->value)) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\": something on the way is not an object", w->path);
