@@ -191,7 +191,7 @@ ir_id abi_out(abi_builder *b, gantry_call call, const char *name) {
     if (!strcmp(a->taps.p[k].name, name)) return a->taps.p[k].id;
   buf t = {0};
   for (uint32_t k = 0; k < a->taps.n; k++) buf_printf(&t, "%s%s", k ? ", " : "", a->taps.p[k].name);
-  err_set(&b->err, GANTRY_E_INVALID, "%s has no tap \"%s\": it offers %s", a->net->arch.plugin->name, name, t.n ? t.p : "none");
+  err_set(&b->err, GANTRY_E_INVALID, "%s has no tap \"%s\": it offers %s%s", a->net->arch.plugin->name, name, t.n ? t.p : "none", strcmp(name, "class") ? "" : "; a D names classes with d.arch.condition \"auxiliary\"");
   buf_free(&t);
   return 0;
 }

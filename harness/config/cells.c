@@ -14,7 +14,7 @@ static gantry_status write_one(loading *l, json_t *cfg, const layers *from, cons
   int known = 0;
   snprintf(head, sizeof head, "%.*s", (int)strcspn(w->path, "."), w->path);
   for (int k = 0; k < N; k++) known |= !strcmp(head, sections[k]);
-  if (!known) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\"%s", w->path, near_hint(l->a, head, sections, N));
+  if (!known) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\"%s", w->path, !strcmp(head, "base") && w->path[4] == '.' ? arena_fmt(l->a, " (paths begin inside \"base\": \"%s\")", w->path + 5) : near_hint(l->a, head, sections, N));
   for (int k = 0; k < 3; k++) {
     size_t n = strlen(maps[k]);
     if (strncmp(w->path, maps[k], n) || !strchr(w->path + n, '.')) continue;
@@ -22,6 +22,7 @@ static gantry_status write_one(loading *l, json_t *cfg, const layers *from, cons
     const char *const *ids;
     const json_t *map = json_object_get(cfg, k == 0 ? "regularizers" : k == 1 ? "metrics" : "schedules");
     uint32_t m = object_keys(l->a, map, &ids);
+    if (map && !json_is_object(map)) return layers_fail(from, w->path, AT_KEY, l->e, "\"%.*s\" must be an object {\"id\": {\"name\": ...}}: each element goes by a name of yours, as in \"%s\"", (int)n - 1, maps[k], w->path);
     if (!json_object_get(map, head)) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\": %.*s has no element \"%s\"%s", w->path, (int)n - 1, maps[k], head, near_hint(l->a, head, ids, m));
   }
   if (!path_put(cfg, w->path, (json_t *)(uintptr_t)w->value)) return layers_fail(from, w->path, AT_KEY, l->e, "unknown path \"%s\": something on the way is not an object", w->path);
@@ -83,9 +84,11 @@ static void find_equal(loading *l, const combo *c, cfg_cell *cells, uint32_t i) 
     if (!cells[k].run || strcmp(cells[k].run->json, cells[i].run->json)) continue;
     if (cells[i].same_as < 0) cells[i].same_as = (int64_t)k, cells[i].run = cells[k].run;
     const axis *x = single_difference(l, &c[k], &c[i]);
-    if (x && (!l->in.is_ladder || k + 1 == i))
-      loading_warn(l, arena_fmt(l->a, "%s \"%s\" changes nothing against \"%s\"%s", l->in.is_ladder ? "rung" : arena_fmt(l->a, "axis %s: level", x->name), x->levels[c[i].level[x - l->in.axes]].label,
-                        x->levels[c[k].level[x - l->in.axes]].label, l->in.is_ladder ? "" : arena_fmt(l->a, " in the cell %s: a \"when\" would say when it applies", cells[i].label)));
+    if (!x || (l->in.is_ladder && k + 1 != i)) continue;
+    const char *what = arena_fmt(l->a, "%s \"%s\" changes nothing against \"%s\"", l->in.is_ladder ? "rung" : arena_fmt(l->a, "axis %s: level", x->name), x->levels[c[i].level[x - l->in.axes]].label, x->levels[c[k].level[x - l->in.axes]].label);
+    int said = 0; /* of another cell */
+    for (uint32_t w = 0; w < l->warnings.n; w++) said |= !strncmp(l->warnings.p[w], what, strlen(what));
+    if (!said) loading_warn(l, l->in.is_ladder ? what : arena_fmt(l->a, "%s in some cells, as in %s: a \"when\" would say when it applies", what, cells[i].label));
   }
 }
 

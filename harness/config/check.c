@@ -71,6 +71,7 @@ static gantry_status read_schedule(resolver *rs, const json_t *v, const char *pa
   TRY(read_duration(rs, v, out, path, "warmup", never, &s->warmup));
   TRY(read_duration(rs, v, out, path, "every", never, &s->every));
   if (!strcmp(s->shape, "exponential") && s->to <= 0) return layers_fail(&rs->from, join(rs, path, "to"), AT_VALUE, rs->e, "%s.to must be above 0 for an exponential schedule", path);
+  if (s->start.unit == s->end.unit && s->start.unit != CFG_END && s->start.unit != CFG_NEVER && s->start.n >= s->end.n) return layers_fail(&rs->from, join(rs, path, "end"), AT_VALUE, rs->e, "%s ends before it starts: \"end\" must be after \"start\"", path);
   if (is_step && s->every.unit == CFG_NEVER) return layers_fail(&rs->from, path, AT_KEY, rs->e, "%s: a \"step\" schedule needs \"every\"", path);
   return read_targets(rs, v, path, s, out);
 }

@@ -84,3 +84,23 @@ gantry_status loading_judge(loading *l) {
   return said ? judge_value(l, src, doc_place(src, v, "metric", 0), 1) : GANTRY_OK;
 }
 
+
+/* The weights that judge must be among those that are measured, or other numbers than those that were asked for would be ranked under their name. */
+gantry_status loading_judge_weights(loading *l) {
+  const doc *src;
+  const json_t *v = loading_top(l, "judge", &src);
+  const char *want = l->x->judge_weights, *dot = l->x->judge_metric ? strchr(l->x->judge_metric, '.') : NULL;
+  uint32_t bit = !strcmp(want, "ema") ? CFG_EMA : CFG_RAW, cells = 0, with = 0;
+  if (!l->x->judge_metric || !strcmp(want, "auto")) return GANTRY_OK;
+  const char *id = dot ? arena_strn(l->a, l->x->judge_metric, (size_t)(dot - l->x->judge_metric)) : l->x->judge_metric;
+  for (uint32_t k = 0; k < l->x->n_cells; k++) {
+    const cfg_run *r = l->x->cells[k].run;
+    for (uint32_t i = 0; r && i < r->n_metrics; i++)
+      if (!strcmp(r->metrics[i].el.id, id)) cells++, with += (r->metrics[i].weights & bit) != 0;
+  }
+  if (with == cells) return GANTRY_OK;
+  const char *what = bit == CFG_EMA ? "averaged weights: see g.ema" : arena_fmt(l->a, "raw weights: see metrics.%s.weights", id);
+  if (!with) return doc_fail(src, doc_place(src, v, "weights", 0), AT_VALUE, l->e, "judge.weights is \"%s\", but no cell measures %s of %s", want, id, what);
+  loading_warn(l, arena_fmt(l->a, "judge.weights is \"%s\", but %u of %u cells measure %s of other weights only and are judged by those (%s)", want, cells - with, cells, id, what));
+  return GANTRY_OK;
+}

@@ -24,6 +24,7 @@ void loading_warn(loading *l, const char *text); /* each text once */
 /* A section: the file's own, or of the nearest file it extends. */
 const json_t *loading_top(loading *l, const char *key, const doc **src);
 gantry_status loading_judge(loading *l);
+gantry_status loading_judge_weights(loading *l); /* once the cells are there */
 gantry_status loading_early(loading *l);
 gantry_status loading_cells(loading *l, const combos *c);
 #endif

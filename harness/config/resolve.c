@@ -72,6 +72,10 @@ static gantry_status resolve_ema(resolver *rs, const json_t *g, json_t *out, cfg
     goto done;
   }
   if (net->ema_half_life.unit == CFG_NEVER && (st = read_num(rs, v, made, "g.ema", "decay", 0, 0, 1, &net->ema_decay))) goto done;
+  if (net->ema_half_life.unit == CFG_NEVER && on && net->ema_decay == 1) {
+    st = layers_fail(&rs->from, "g.ema.decay", AT_VALUE, rs->e, "g.ema.decay 1 keeps the first weights for ever: it is the share of the average that each step keeps, as in 0.999");
+    goto done;
+  }
   st = read_num(rs, v, made, "g.ema", "ramp_up", net->ema_half_life.unit == CFG_NEVER ? 0 : 0.05, 0, 1e6, &net->ema_ramp_up);
   net->ema = (uint8_t)on;
 done:

@@ -110,8 +110,15 @@ gantry_status db_merge(db *d, const char *path, arena *a, db_merged *m, err *e) 
   for (uint32_t k = 0; !st && k < t.n_rows; k++) st = db_grid_view(d, db_at(&t, k, 0)->i, e);
   if (!st) st = db_commit(d, e);
   if (st) {
+    int damaged = sqlite3_errcode(d->h) == SQLITE_CORRUPT;
     db_rollback(d);
     err ignored = {0};
+    const char *whole = damaged && !db_query(d, a, &t, &ignored, "PRAGMA src.quick_check(1)", "") && t.n_rows ? db_at(&t, 0, 0)->s : "";
+    if (damaged && strcmp(whole, "ok")) { /* theirs, not ours, as the message of a write would say */
+      err_clear(e);
+      st = err_set(e, GANTRY_E_IO, "that file is damaged: nothing of it was taken; leave it out, or bring back a copy of it");
+    }
+    err_clear(&ignored);
     (void)all(d, leftovers, &ignored);
   }
   err ignored = {0}; /* after a failure the first message counts */

@@ -28,6 +28,7 @@ gantry_status db_fail(db *d, err *e, const char *doing) {
   const char *file = d->h ? sqlite3_db_filename(d->h, "main") : NULL;
   gantry_status st = code == SQLITE_FULL || code == SQLITE_NOMEM ? GANTRY_E_NOMEM : GANTRY_E_IO;
   const char *advice = code == SQLITE_FULL ? ": free some space and run again, nothing finished is lost" : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? ": is its folder writable?"
+    : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ": the file is damaged; put it aside and bring back a copy, or run again into another --out (samples and checkpoints are files of their own and can be looked at)"
     : code == SQLITE_BUSY || code == SQLITE_LOCKED ? ": another program has a transaction open on it; end that and run again, nothing finished is lost" : "";
   d->broken = d->open;
   return err_set(e, st, "%s %s: %s%s", doing, file && *file ? file : "the database", what, advice);

@@ -60,7 +60,7 @@ gantry_status db_query(db *d, arena *a, db_table *out, err *e, const char *sql, 
   const char *tail = NULL;
   va_list ap;
   *out = (db_table){0};
-  if (sqlite3_prepare_v2(d->h, sql, -1, &s, &tail)) return err_set(e, GANTRY_E_CONFIG, "%s", sqlite3_errmsg(d->h));
+  if (sqlite3_prepare_v2(d->h, sql, -1, &s, &tail)) return sqlite3_errcode(d->h) == SQLITE_ERROR ? err_set(e, GANTRY_E_CONFIG, "%s", sqlite3_errmsg(d->h)) : db_fail(d, e, "reading");
   if (!s) return err_set(e, GANTRY_E_CONFIG, "the query is empty");
   if (tail && tail[strspn(tail, " \t\r\n;")]) {
     sqlite3_finalize(s);
@@ -84,7 +84,7 @@ gantry_status db_query(db *d, arena *a, db_table *out, err *e, const char *sql, 
     for (int k = 0; k < n; k++) VEC_PUSH(cells, read_value(s, k, a));
     out->n_rows++;
   }
-  gantry_status st = rc == SQLITE_DONE ? GANTRY_OK : err_set(e, GANTRY_E_IO, "reading the database: %s", sqlite3_errmsg(d->h));
+  gantry_status st = rc == SQLITE_DONE ? GANTRY_OK : db_fail(d, e, "reading");
   sqlite3_finalize(s);
   out->cells = arena_copy(a, cells.p, sizeof *cells.p * cells.n);
   free(cells.p);

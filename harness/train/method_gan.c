@@ -217,6 +217,7 @@ static gantry_status find_idle(const train_run *r, err *e) {
     const abi_regularizer *g = &r->world->regs[k];
     const gantry_regularizer *h = train_hooks(g);
     uint32_t on_g = g->of >> GANTRY_G & 1, on_d = g->of >> GANTRY_D & 1;
+    if (g->every > 1 && !h->term) return err_set(e, GANTRY_E_CONFIG, "%s.every: only terms can run every %u updates, and %s has none: leave \"every\" out", g->el.path, g->every, g->el.plugin->name);
     if (r->contributes[k] || h->lookahead || h->gradient || h->after) continue;
     return err_set(e, GANTRY_E_CONFIG, "%s (%s) does nothing for %s: its %s%s%s%s%s%smade nothing in any program%s", g->el.path, g->el.plugin->name, on_g && on_d ? "g and d" : on_g ? "g" : "d", h->weight ? "weight " : "",
                    h->input ? "input " : "", h->target ? "target " : "", h->term ? "term " : "", h->control ? "control " : "", h->weight || h->input || h->target || h->term || h->control ? "hook " : "",

@@ -62,13 +62,27 @@ static gantry_status back_to(int threads, gantry_status st) {
 
 static gantry_status host_fail(gantry_ctx *ctx, gantry_status code, const char *text) { return ctx->host->fail(ctx, code, text); }
 
+/* At its first product OpenBLAS takes 128 MB of address space for its work and keeps them; where it is refused them it asks again for ever. So it is made to take them here, once it
+ * is known that they are there. */
+static gantry_status blas_room(gantry_ctx *ctx) {
+  enum { ROOM = (128 << 20) + (64 << 10), N = 128 };
+  void *room = malloc(ROOM);
+  float *x = room ? calloc(3 * N * N, sizeof *x) : NULL;
+  free(room);
+  if (!x) return host_fail(ctx, GANTRY_E_NOMEM, "cpu: OpenBLAS needs 128 MB for its work, which the limit of memory leaves no room for");
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, N, N, N, 1, x, N, x + N * N, N, 0, x + 2 * N * N, N);
+  free(x);
+  return GANTRY_OK;
+}
+
 static gantry_status open_(gantry_ctx *ctx, const gantry_open *o, void **self) {
   cpu *c = calloc(1, sizeof *c);
   if (!c) return host_fail(ctx, GANTRY_E_NOMEM, "cpu: out of memory");
   c->loops = cpu_loops_pick();
   c->threads = o->threads ? o->threads : 1;
   openblas_set_num_threads(1);
-  gantry_status st = cpu_dnnl_open(ctx, c);
+  gantry_status st = blas_room(ctx);
+  if (!st) st = cpu_dnnl_open(ctx, c);
   if (st) free(c);
   else *self = c;
   return st;
