@@ -129,6 +129,14 @@ static int wanted_op(const regex_t *only, uint32_t k) {
   return !only;
 }
 
+/* Any row of the operation whose first row is k; they run together. */
+static int wanted_rows(const regex_t *only, uint32_t k) {
+  uint32_t first = k;
+  for (; k < check_op_rows_count() && check_op_row_at(k)->op == check_op_row_at(first)->op; k++)
+    if (wanted_op(only, k)) return 1;
+  return 0;
+}
+
 static int wanted(const regex_t *only, const test *t) {
   if (!only || !regexec(only, t->about.id, 0, NULL, 0) || t->run == check_configure) return 1;
   if (t->run != check_backend_ops) return 0;
@@ -180,7 +188,7 @@ gantry_status check_plugin_file(const char *path, const check_options *o, check_
       for (s.op = 0; s.op < check_op_rows_count(); s.op++) {
         char name[60];
         snprintf(name, sizeof name, "op/%s", check_op_row_name(s.op));
-        if ((s.op && !strcmp(check_op_row_name(s.op - 1), check_op_row_name(s.op))) || !wanted_op(only, s.op)) continue;
+        if ((s.op && !strcmp(check_op_row_name(s.op - 1), check_op_row_name(s.op))) || !wanted_rows(only, s.op)) continue;
         run(&s, t, name, o, only, r);
       }
     else run(&s, t, t->about.id, o, only, r);

@@ -22,7 +22,7 @@ static gantry_status show(train_run *r, const char *name, const char *stage, int
   if (!strcmp(stage, "ir")) ir_print(p->g, out);
   else if (!strcmp(stage, "opt")) {
     opt_stats stats;
-    ir_graph *g = opt_run(p->g, &stats, e);
+    ir_graph *g = opt_run_in(p->g, train_precision(r->cfg), &stats, e);
     if (!g) return e->code;
     buf_printf(out, "; %u nodes became %u\n", stats.before, stats.after);
     for (uint32_t k = 0; opt_rule_name(k); k++)

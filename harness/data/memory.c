@@ -4,6 +4,7 @@
  * coming batches, which a shuffled order would otherwise fetch one fault at a time. */
 #include <errno.h>
 #include <fcntl.h>
+#include <gantry/cache.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -25,8 +26,6 @@ static int64_t memory_left(void) {
 
 static int nameless_file(const char *folder, err *e) {
   char path[1100];
-  err ignored = {0};
-  dir_make(folder, &ignored);
   snprintf(path, sizeof path, "%s/samples-XXXXXX", folder);
   int fd = mkostemp(path, O_CLOEXEC);
   if (fd < 0) err_errno(e, "%s", folder);
@@ -36,19 +35,16 @@ static int nameless_file(const char *folder, err *e) {
 
 static gantry_status in_file(int64_t bytes, data_memory *out, err *e) {
   char folder[1024];
-  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (cache && *cache == '/') snprintf(folder, sizeof folder, "%s/gantry", cache);
-  else if (home && *home == '/') snprintf(folder, sizeof folder, "%s/.cache/gantry", home);
-  else snprintf(folder, sizeof folder, "/var/tmp");
+  if (!gan_cache_folder(folder, sizeof folder)) strcpy(folder, "/var/tmp");
   err first = {0};
   int fd = nameless_file(folder, &first);
   if (fd < 0) fd = nameless_file(strcpy(folder, "/var/tmp"), e);
-  if (fd < 0) return err_wrap(e, "the data set (%.1f GB) does not fit into memory, and there is no place for a file: set XDG_CACHE_HOME to a folder with room", (double)bytes / 1e9);
+  if (fd < 0) return err_wrap(e, "the data set (%.1f GB) does not fit into memory, and there is no place for a file: set GANTRY_CACHE to a folder with room", (double)bytes / 1e9);
   int rc = posix_fallocate(fd, 0, bytes); /* now, rather than by a bus error later */
   void *p = rc ? MAP_FAILED : mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (p == MAP_FAILED) {
     errno = rc ? rc : errno;
-    err_errno(e, "the data set (%.1f GB) does not fit into memory, and not into %s either: set XDG_CACHE_HOME to a folder with room, or data.limit", (double)bytes / 1e9, folder);
+    err_errno(e, "the data set (%.1f GB) does not fit into memory, and not into %s either: set GANTRY_CACHE to a folder with room, or data.limit", (double)bytes / 1e9, folder);
   } else *out = (data_memory){.p = p, .bytes = bytes, .in_file = 1};
   close(fd);
   return e->code;

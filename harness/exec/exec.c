@@ -208,11 +208,13 @@ static gantry_status bind_and_compile(exec_session *s, exec_program *p, err *e) 
   return st;
 }
 
-exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *program, err *e) {
+exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *program, err *e) { return exec_compile_in(s, g, program, GANTRY_PRECISION_F32, e); }
+
+exec_program *exec_compile_in(exec_session *s, const ir_graph *g, const char *program, uint32_t precision, err *e) {
   exec_program *p = NULL;
   ir_graph *optimised = NULL;
   if (ir_verify(g, "build", e)) goto done;
-  if (!(optimised = opt_run(g, NULL, e)) || ir_verify(optimised, "opt", e)) goto done;
+  if (!(optimised = opt_run_in(g, precision, NULL, e)) || ir_verify(optimised, "opt", e)) goto done;
   p = mem_alloc(sizeof *p);
   p->name = arena_str(s->mem, program);
   p->plan = plan_make(optimised, program, query, s, e);

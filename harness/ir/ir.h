@@ -98,7 +98,7 @@ uint8_t *ir_live(const ir_graph *g);
 int ir_depends(const ir_graph *g, ir_id y, ir_id x); /* whether y is computed from x; 0 where either is 0 */
 
 /* ir/ref.c: the reference interpreter, obviously correct, every value as f64 (integers are wrapped to their width; f32 is not
- * rounded). bind() fills `count` doubles for an INPUT or STATE leaf and returns 0. values[k], of want[k], is
+ * rounded, bf16 is). bind() fills `count` doubles for an INPUT or STATE leaf and returns 0. values[k], of want[k], is
  * malloc'd by ir_eval and freed by the caller. */
 typedef gantry_status ir_bind(void *user, const char *name, uint32_t dtype, int64_t count, double *dst, err *e);
 gantry_status ir_eval(const ir_graph *g, const ir_id *want, uint32_t n_want, ir_bind *bind, void *user, double **values, err *e);

@@ -1,4 +1,4 @@
-/* ref.c - the reference interpreter: values for the nodes wanted, everything in f64 with libm, in order of creation.
+/* ref.c - the reference interpreter: values for the nodes wanted, everything in f64 with libm, in order of creation. What is bf16 is rounded to it.
  *
  * The arbiter of what an operation means: backends, gradients and rewrites are compared with it. A value is an array of doubles;
  * i64 beyond 2^53 are therefore not exact. Values that are not wanted are freed as soon as their last user is done. */
@@ -44,6 +44,7 @@ static gantry_status eval_node(const ir_graph *g, ir_id id, double **v, ir_bind 
   ref_fn *fn = operation(n->op);
   if (!fn) return err_set(e, GANTRY_E_INTERNAL, "the reference interpreter does not know %s", ir_op_get(n->op)->name);
   fn(&j);
+  for (int64_t k = 0; n->dtype == GANTRY_BF16 && k < count; k++) j.out[k] = ir_round_to(GANTRY_BF16, j.out[k]);
   return GANTRY_OK;
 }
 

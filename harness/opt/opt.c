@@ -81,20 +81,35 @@ static ir_id settle(ir_graph *g, ir_id id, opt_stats *stats, uint32_t *fired) {
   return id;
 }
 
-static ir_id copy_node(const ir_graph *from, ir_graph *to, ir_id id, const ir_id *map) {
-  const ir_node *n = ir_at(from, id);
-  to->label = ir_intern(to, ir_name(from, n->label));
-  if (n->op == GANTRY_OP_INPUT || n->op == GANTRY_OP_STATE)
-    return ir_leaf(to, n->op, ir_name(from, (uint32_t)ir_attr_i(from, id, GANTRY_A_NAME, 0)), n->dtype, n->rank, ir_dims(from, id));
-  ir_id few[8], *in = n->n_in <= 8 ? few : mem_alloc(sizeof(ir_id) * n->n_in), made;
-  for (uint32_t k = 0; k < n->n_in; k++) in[k] = map[ir_in(from, id, k)];
+ir_id opt_copy(const ir_graph *from, ir_graph *to, ir_id id, const ir_id *in) {
+  const ir_node n = *ir_at(from, id);
+  to->label = ir_intern(to, ir_name(from, n.label));
+  if (n.op == GANTRY_OP_INPUT || n.op == GANTRY_OP_STATE)
+    return ir_leaf(to, n.op, ir_name(from, (uint32_t)ir_attr_i(from, id, GANTRY_A_NAME, 0)), n.dtype, n.rank, ir_dims(from, id));
   arena *a = arena_new();
   const gantry_attr *at;
   uint32_t n_at = ir_attrs_abi(from, id, a, &at);
-  made = ir_op(to, n->op, in, n->n_in, at, n_at);
+  ir_id made = ir_op(to, n.op, in, n.n_in, at, n_at);
   arena_free(a);
+  return made;
+}
+
+ir_id opt_copy_mapped(const ir_graph *from, ir_graph *to, ir_id id, const ir_id *map) {
+  uint32_t n = ir_at(from, id)->n_in;
+  ir_id few[8] = {0}, *in = n <= 8 ? few : mem_alloc(sizeof(ir_id) * n);
+  for (uint32_t k = 0; k < n; k++) in[k] = map[ir_in(from, id, k)];
+  ir_id made = opt_copy(from, to, id, in);
   if (in != few) free(in);
   return made;
+}
+
+void opt_copy_roots(const ir_graph *from, ir_graph *to, const ir_id *map) {
+  to->label = 0;
+  for (uint32_t k = 0; k < from->roots.n; k++) {
+    const ir_root *r = &from->roots.p[k];
+    if (r->kind == IR_STORE) ir_store(to, ir_name(from, r->name), map[r->id]);
+    else ir_output(to, ir_name(from, r->name), map[r->id]);
+  }
 }
 
 static ir_graph *round_of(const ir_graph *from, opt_stats *stats, uint32_t *fired) {
@@ -102,13 +117,8 @@ static ir_graph *round_of(const ir_graph *from, opt_stats *stats, uint32_t *fire
   uint8_t *live = ir_live(from);
   ir_id *map = mem_alloc(sizeof(ir_id) * from->nodes.n);
   for (ir_id id = 1; id < from->nodes.n && !to->err.code; id++)
-    if (live[id]) map[id] = settle(to, copy_node(from, to, id, map), stats, fired);
-  to->label = 0;
-  for (uint32_t k = 0; k < from->roots.n; k++) {
-    const ir_root *r = &from->roots.p[k];
-    if (r->kind == IR_STORE) ir_store(to, ir_name(from, r->name), map[r->id]);
-    else ir_output(to, ir_name(from, r->name), map[r->id]);
-  }
+    if (live[id]) map[id] = settle(to, opt_copy_mapped(from, to, id, map), stats, fired);
+  opt_copy_roots(from, to, map);
   free(map);
   free(live);
   return to;

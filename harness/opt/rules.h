@@ -12,6 +12,11 @@ opt_rule rule_sum_units, rule_sum_sum, rule_sum_broadcast, rule_sum_neg;
 opt_rule rule_conv_enlarged, rule_dgrad_enlarged, rule_wgrad_enlarged, rule_pool_conv, rule_sum_enlarged;
 opt_rule rule_stop_grad, rule_where_not, rule_where_where, rule_cast_cast, rule_mul_mul, rule_div_power_of_two, rule_add_neg, rule_sub_neg, rule_mul_neg, rule_mul_where, rule_add_wheres, rule_fold;
 
+/* opt.c: node id of one graph, made again in another (or the same) on the inputs given; on the inputs' images under map; all roots. */
+ir_id opt_copy(const ir_graph *from, ir_graph *to, ir_id id, const ir_id *in);
+ir_id opt_copy_mapped(const ir_graph *from, ir_graph *to, ir_id id, const ir_id *map);
+void opt_copy_roots(const ir_graph *from, ir_graph *to, const ir_id *map);
+
 static inline gantry_attr opt_ints(uint32_t key, uint32_t n, const int64_t *v) { return (gantry_attr){.key = key, .n = n, .v.iv = v}; }
 /* Copies out of the graph, which moves when it grows. */
 uint32_t opt_shape(const ir_graph *g, ir_id id, int64_t dims[GANTRY_MAX_RANK]);

@@ -31,14 +31,19 @@ static gantry_status named(train_run *r, uint32_t *index, err *e) {
   return r->backend ? GANTRY_OK : e->code;
 }
 
+uint32_t train_precision(const cfg_run *cfg) {
+  static const char *const names[] = {[GANTRY_PRECISION_F32] = "f32", [GANTRY_PRECISION_TF32] = "tf32", [GANTRY_PRECISION_BF16] = "bf16"};
+  uint32_t k = 0;
+  while (strcmp(names[k], cfg->precision)) k++; /* the experiment's reader takes no others */
+  return k;
+}
+
 gantry_status train_session(train_run *r, err *e) {
-  static const char *const precisions[] = {[GANTRY_PRECISION_F32] = "f32", [GANTRY_PRECISION_TF32] = "tf32"};
-  gantry_open o = {.threads = (uint32_t)r->cfg->threads, .folder = r->folder};
+  gantry_open o = {.threads = (uint32_t)r->cfg->threads, .folder = r->folder, .precision = train_precision(r->cfg)};
   gantry_probe probe;
   if (strcmp(r->device, "auto")) TRY(named(r, &o.device, e));
   else if (!(r->backend = best(r, e))) return e->code;
   TRY(abi_open(r->backend, e));
-  while (strcmp(precisions[o.precision], r->cfg->precision)) o.precision++; /* train_open has refused others */
   if (o.precision) {
     TRY(exec_probe(r->backend->live->iface, r->backend->live->name, &probe, e));
     if (!(probe.precisions >> o.precision & 1)) return err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": backend %s does not compute in it; leave it out, or say \"f32\"", r->cfg->precision, r->backend->live->name);

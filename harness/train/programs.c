@@ -82,8 +82,8 @@ void train_program_drop(abi_builder *b) {
   abi_builder_free(b);
 }
 
-/* OpenMP and OpenBLAS read these when the backend is loaded. Threads are part of a run's identity: oneDNN's filter gradient has other bits with
- * another number of them, whichever command runs it. */
+/* OpenMP and OpenBLAS read these when the backend is loaded. Threads are part of a run's identity. The CPU backend's bits do not depend on them, those of a backend that
+ * leaves its libraries to choose would, so whichever command runs it gives the same number. */
 static void set_threads(int64_t n) {
   char text[32];
   snprintf(text, sizeof text, "%lld", (long long)n);
@@ -109,9 +109,9 @@ gantry_status train_start(train_run *r, err *e) {
   if (!init) return e->code;
   TRY(exec_run(r->session, &init, 1, e));
   if (r->warm) TRY(train_warm_load(r, e));
-  for (uint32_t k = 0; k < r->programs.n; k++) {
+  for (uint32_t k = 0; k < r->programs.n; k++) { /* these alone compute in the run's precision: initial values, samples and metrics are f32 whatever a run trains in */
     train_program *p = &r->programs.p[k];
-    if (!(p->exe = exec_compile(r->session, p->g, p->name, e))) return e->code;
+    if (!(p->exe = exec_compile_in(r->session, p->g, p->name, train_precision(r->cfg), e))) return e->code;
   }
   return exec_sync(r->session, e);
 }
@@ -125,14 +125,25 @@ static void fetch_ahead(const train_run *r, int64_t step, int begin) {
   data_ahead(r->data, words, (step + (begin ? 0 : AHEAD)) * each, (begin ? AHEAD + 1 : 1) * each);
 }
 
+/* Steps handed over together: what a backend is asked for again and again it may prepare as a whole (a CUDA graph of several steps). Sizes are powers of two at their own
+ * multiples, so that few sequences occur, whatever the lengths of the stretches between points; files are read ahead step by step. */
+static int64_t steps_together(const train_run *r, int64_t step, int64_t left) {
+  int64_t n = r->data->ahead ? 1 : TRAIN_STEPS_TOGETHER;
+  while (n > left || step % n) n /= 2;
+  return n;
+}
+
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e) {
   uint32_t *which = mem_alloc(sizeof *which * r->most_programs);
-  exec_program **list = mem_alloc(sizeof *list * r->most_programs);
+  exec_program **list = mem_alloc(sizeof *list * r->most_programs * TRAIN_STEPS_TOGETHER);
   gantry_status st = GANTRY_OK;
-  for (int64_t k = first; k < first + n && !st; k++) {
+  for (int64_t k = first, end = first + n; k < end && !st;) {
+    uint32_t m = 0;
     if (r->data->ahead) fetch_ahead(r, k, k == first);
-    uint32_t m = r->method->step(r, k, which);
-    for (uint32_t j = 0; j < m; j++) list[j] = r->programs.p[which[j]].exe;
+    for (int64_t stop = k + steps_together(r, k, end - k); k < stop; k++) {
+      uint32_t programs = r->method->step(r, k, which);
+      for (uint32_t j = 0; j < programs; j++) list[m++] = r->programs.p[which[j]].exe;
+    }
     st = exec_run(r->session, list, m, e);
   }
   free(which);

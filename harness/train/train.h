@@ -58,13 +58,15 @@ struct train_run {
 /* world.c: opens the plugins and the data set, makes networks and hooks. device: "cpu". */
 gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e);
 void train_close(train_run *r);
+uint32_t train_precision(const cfg_run *cfg); /* device.c: GANTRY_PRECISION_* */
 /* device.c: opens the backend that r->device names, in the run's precision. */
 gantry_status train_session(train_run *r, err *e);
 /* Opens the backend, compiles every program, runs the init program. */
 gantry_status train_start(train_run *r, err *e);
 /* sha256 of what can change the weights: train_json, seed, data content, given weights, graph hashes. */
 void train_key(const train_run *r, char hex[65]);
-/* Runs steps first .. first+n-1. */
+/* Runs steps first .. first+n-1, up to so many of them in one call of the backend. */
+enum { TRAIN_STEPS_TOGETHER = 8 };
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
 /* memory.c: bytes of states, data and the workspace that the largest program needs; known before anything is opened. */
 gantry_status train_memory(const train_run *r, int64_t *bytes, err *e);

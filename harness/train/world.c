@@ -96,10 +96,6 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->world->seeds[ABI_SEED_INIT] = cfg->init_seed;
   r->world->seeds[ABI_SEED_DATA] = cfg->data_seed;
   r->world->seeds[ABI_SEED_NOISE] = cfg->noise_seed;
-  if (strcmp(cfg->precision, "f32") && strcmp(cfg->precision, "tf32")) {
-    err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": no backend of this gantry trains in it yet; leave it out, or say \"f32\"", cfg->precision);
-    goto failed;
-  }
   data_options from = {.split = cfg->split, .limit = cfg->limit, .limit_seed = cfg->limit_seed, .range = {cfg->range[0], cfg->range[1]},
                        .where = !strcmp(cfg->storage, "file") ? DATA_FILE : !strcmp(cfg->storage, "memory") ? DATA_MEMORY : DATA_AUTO};
   if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, &from, &r->data, e) ||

@@ -8,7 +8,8 @@ enum { PATH };
 static const gantry_param params[] = {{.key = "path", .doc = "folder with the idx files", .type = GANTRY_P_PATH, .flags = GANTRY_PF_REQUIRED}};
 
 typedef struct set {
-  unsigned char *images, *labels;
+  idx_bytes images, labels;
+  int32_t *classes; /* the labels as whole() gives them */
   int64_t count, bytes;
 } set;
 
@@ -21,7 +22,7 @@ static gantry_status open_set(gantry_ctx *cx, const char *split, gantry_dataset_
   if (st) return st;
   uint32_t classes = 0;
   for (uint32_t k = 0; k < d[0]; k++)
-    if (s->labels[k] + 1u > classes) classes = s->labels[k] + 1u;
+    if (s->labels.p[k] + 1u > classes) classes = s->labels.p[k] + 1u;
   s->count = d[0];
   s->bytes = (int64_t)d[1] * d[2];
   info->dtype = GANTRY_U8;
@@ -37,21 +38,34 @@ static gantry_status open_set(gantry_ctx *cx, const char *split, gantry_dataset_
 static gantry_status read_set(gantry_ctx *cx, void *self, int64_t first, int64_t n, void *dst, int32_t *labels) {
   const set *s = self;
   if (first < 0 || n < 0 || first + n > s->count) return cx->host->fail(cx, GANTRY_E_INVALID, "samples outside the set");
-  memcpy(dst, s->images + first * s->bytes, (size_t)(n * s->bytes));
-  for (int64_t k = 0; labels && k < n; k++) labels[k] = s->labels[first + k];
+  memcpy(dst, s->images.p + first * s->bytes, (size_t)(n * s->bytes));
+  for (int64_t k = 0; labels && k < n; k++) labels[k] = s->labels.p[first + k];
+  return GANTRY_OK;
+}
+
+/* Of a mapped entry alone: memory of our own is given back by whoever copies it. */
+static gantry_status whole_set(gantry_ctx *cx, void *self, const void **samples, const int32_t **labels) {
+  set *s = self;
+  if (!s->images.map) return GANTRY_E_UNSUPPORTED;
+  if (!s->classes) s->classes = malloc(sizeof *s->classes * (size_t)s->count);
+  if (!s->classes) return cx->host->fail(cx, GANTRY_E_NOMEM, "out of memory");
+  for (int64_t k = 0; k < s->count; k++) s->classes[k] = s->labels.p[k];
+  *samples = s->images.p;
+  *labels = s->classes;
   return GANTRY_OK;
 }
 
 static void close_set(void *self) {
   set *s = self;
   if (s) {
-    free(s->images);
-    free(s->labels);
+    idx_free(&s->images);
+    idx_free(&s->labels);
+    free(s->classes);
   }
   free(s);
 }
 
-static const gantry_dataset iface = {.struct_size = sizeof iface, .open = open_set, .read = read_set, .close = close_set};
+static const gantry_dataset iface = {.struct_size = sizeof iface, .open = open_set, .read = read_set, .close = close_set, .whole = whole_set};
 static const char *const provides[] = {"data.image", "data.label", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_DATASET, "idx", "1.0.0", "images in MNIST's idx format, plain or gzipped")
   .provides = provides, .params = params, .param_count = 1, .iface = &iface

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gantry/cache.h>
 #include <gantry/dataset.h>
 #include <math.h>
 #include <setjmp.h>
@@ -348,9 +349,8 @@ static void hash_text(SHA2_CTX *h, const char *text) { SHA256Update(h, (const ui
 /* The name of the pack: everything that decides what is in it. Returns 0 if the user has no cache folder. */
 static int pack_name(gantry_ctx *cx, const set *s, const char *split, char *out, size_t cap) {
   const gantry_param_api *p = cx->host->param;
-  const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  int own = base && *base == '/';
-  if (!own && !(home && *home == '/')) return 0;
+  char folder[PATH_CAP];
+  if (!gan_cache_path(folder, sizeof folder)) return 0;
   SHA2_CTX h;
   SHA256Init(&h);
   hash_text(&h, MAGIC);
@@ -369,7 +369,7 @@ static int pack_name(gantry_ctx *cx, const set *s, const char *split, char *out,
   }
   char hex[SHA256_DIGEST_STRING_LENGTH];
   SHA256End(&h, hex);
-  return snprintf(out, cap, "%s%s/gantry/%s.images", own ? base : home, own ? "" : "/.cache", hex) < (int)cap;
+  return snprintf(out, cap, "%s/%s.images", folder, hex) < (int)cap;
 }
 
 static size_t pixels_at(const pack_head *h) { return (sizeof *h + (size_t)h->count * sizeof(int32_t) + 63) & ~(size_t)63; }
@@ -427,15 +427,8 @@ static int pack_begin(gantry_ctx *cx, set *s, const char *name, char beside[PATH
   *beside = 0;
   if (!name) return map_pack(s, -1, 1);
   char folder[PATH_CAP];
-  snprintf(folder, sizeof folder, "%s", name);
-  for (char *at = folder + 1; *at; at++)
-    if (*at == '/') {
-      *at = 0;
-      mkdir(folder, 0700);
-      *at = '/';
-    }
   snprintf(beside, PATH_CAP + 32, "%s.%ld", name, (long)getpid());
-  int fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), full = fd < 0 ? 0 : posix_fallocate(fd, 0, (off_t)pack_bytes(&s->head)), ok = fd >= 0 && !full && map_pack(s, fd, 1);
+  int fd = !gan_cache_folder(folder, sizeof folder) ? -1 : open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), full = fd < 0 ? 0 : posix_fallocate(fd, 0, (off_t)pack_bytes(&s->head)), ok = fd >= 0 && !full && map_pack(s, fd, 1);
   if (full) errno = full;
   if (ok) {
     close(fd);

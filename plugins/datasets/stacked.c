@@ -11,7 +11,7 @@ static const gantry_param params[] = {
   {.key = "seed", .doc = "of the choice of three", .type = GANTRY_P_INT, .def = 1, .lo = 0, .hi = 4294967295.0}};
 
 typedef struct set {
-  unsigned char *images, *labels;
+  idx_bytes images, labels;
   uint32_t n, pixels, key, split;
   int64_t count;
 } set;
@@ -24,7 +24,7 @@ static gantry_status open_set(gantry_ctx *cx, const char *split, gantry_dataset_
   gantry_status st = idx_read_split(cx, cx->host->param->str(cx, PATH), split, d, &s->images, &s->labels);
   if (st) return st;
   for (uint32_t k = 0; k < d[0]; k++)
-    if (s->labels[k] > 9) return failed(cx, GANTRY_E_CONFIG, "stacking makes 1000 classes of ten: this set has more than ten", cx->host->param->str(cx, PATH));
+    if (s->labels.p[k] > 9) return failed(cx, GANTRY_E_CONFIG, "stacking makes 1000 classes of ten: this set has more than ten", cx->host->param->str(cx, PATH));
   for (const char *c = split; *c; c++) s->split = s->split * 31 + (unsigned char)*c;
   s->n = d[0];
   s->pixels = d[1] * d[2];
@@ -50,9 +50,9 @@ static gantry_status read_set(gantry_ctx *cx, void *self, int64_t first, int64_t
     gantry_philox4x32(counter, key, r);
     for (int c = 0; c < 3; c++) {
       uint32_t which = (uint32_t)(((uint64_t)r[c] * s->n) >> 32);
-      const unsigned char *from = s->images + (size_t)which * s->pixels;
+      const unsigned char *from = s->images.p + (size_t)which * s->pixels;
       for (uint32_t k = 0; k < s->pixels; k++) out[3 * k + (uint32_t)c] = from[k];
-      label = 10 * label + s->labels[which];
+      label = 10 * label + s->labels.p[which];
     }
     if (labels) labels[i] = label;
   }
@@ -62,8 +62,8 @@ static gantry_status read_set(gantry_ctx *cx, void *self, int64_t first, int64_t
 static void close_set(void *self) {
   set *s = self;
   if (s) {
-    free(s->images);
-    free(s->labels);
+    idx_free(&s->images);
+    idx_free(&s->labels);
   }
   free(s);
 }

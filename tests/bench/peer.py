@@ -73,6 +73,27 @@ class View(nn.Module):
         return x.reshape(x.shape[0], *self.shape)
 
 
+class Attention(nn.Module):
+    """SAGAN's self-attention on images: x + gamma out(softmax(query key') value), by the library's fused attention."""
+
+    def __init__(self, c):
+        super().__init__()
+        inner = max(c // 8, 1)
+        self.query, self.key, self.value = (nn.Conv2d(c, inner, 1, bias=False) for _ in range(3))
+        self.out = nn.Conv2d(inner, c, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        n, _, h, w = x.shape
+        q, k, v = (m(x).flatten(2).transpose(1, 2).unsqueeze(1) for m in (self.query, self.key, self.value))
+        seen = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        return x + self.gamma * self.out(seen.squeeze(1).transpose(1, 2).reshape(n, -1, h, w))
+
+
+def attend(a, name, size, c):
+    return [(f"{name}_attention", Attention(c))] if size == a.get("attention_at", 0) else []
+
+
 def dcgan_g(a, size, channels):
     k, base = 0, size
     while base > 7:
@@ -88,6 +109,7 @@ def dcgan_g(a, size, channels):
         if bn:
             layers.append((f"up{base << j}_norm", nn.BatchNorm2d(top >> j)))
         layers.append((f"act{j}", nn.ReLU(True)))
+        layers += attend(a, f"up{base << j}", base << j, top >> j)
     layers += [("image", nn.ConvTranspose2d(w, channels, 4, 2, 1)), ("tanh", nn.Tanh())]
     return layers
 
@@ -102,6 +124,7 @@ def dcgan_d(a, size, channels):
         if here:
             layers.append((f"down{s}_norm", nn.BatchNorm2d(c)))
         layers.append((f"act{j}", nn.LeakyReLU(0.2, True)))
+        layers += attend(a, f"down{s}", s, c)
         j += 1
     return layers + [("view", nn.Flatten()), ("logit", nn.Linear(c * s * s, 1))]
 
@@ -214,7 +237,7 @@ class Bench:
         self.gp = regs.get("gradient_penalty")
         self.sn = "spectral_norm" in regs
         if self.sn:
-            for m in list(self.d.children()):
+            for m in list(self.d.modules()):
                 if isinstance(m, (nn.Conv2d, nn.Linear)):
                     spectral_norm(m)
         self.g, self.d = self.g.to(DEVICE), self.d.to(DEVICE)
@@ -338,9 +361,18 @@ def convert(b, role, name, a):
     return t
 
 
+def module_of(net, parts):
+    """The module of a name's parts; those of self-attention lie one deeper."""
+    at = parts.index("attention") + 1 if "attention" in parts else len(parts)
+    module = dict(net.named_children())["_".join(parts[:at])]
+    return getattr(module, parts[at]) if at < len(parts) else module
+
+
 def slot(b, role, name):
     parts = name.split("/")
-    module = dict((b.g if role == "g" else b.d).named_children())["_".join(parts[:-1])]
+    module = module_of(b.g if role == "g" else b.d, parts[:-1])
+    if parts[-1] == "gamma":
+        return module.gamma
     kind = {"weight": "weight", "bias": "bias", "gain": "weight", "offset": "bias", "running_mean": "running_mean", "running_var": "running_var"}[parts[-1]]
     return module.parametrizations[kind].original if b.sn and role == "d" and kind == "weight" and hasattr(module, "parametrizations") else getattr(module, kind)
 
@@ -361,7 +393,7 @@ def check(b, trace):
             if k.startswith("init/g/") or k.startswith("init/d/"):
                 slot(b, p[1], "/".join(p[2:])).copy_(convert(b, p[1], "/".join(p[2:]), a))
             if b.sn and k.startswith("init/regularizers/") and p[-1] == "u":
-                module = dict(b.d.named_children())["_".join(p[p.index("d") + 1:-2])]
+                module = module_of(b.d, p[p.index("d") + 1:-2])
                 module.parametrizations.weight[0]._u.copy_(torch.tensor(a).reshape(-1))
     programs = sorted({k.split("/")[0] for k in t if k[0].isdigit()})
     worst = 0.0
@@ -381,12 +413,13 @@ def check(b, trace):
         loss = (b.sum_d if role == "d" else b.sum_g).item() - before
         ours = float(out(f"loss_{role}")) + sum(float(t[k]) for k in t if k.startswith(f"{p}/out/term/"))
         worst = max(worst, abs(loss - ours) / max(abs(ours), 1e-3))
+        top = max(float(np.linalg.norm(t[k])) for k in t if k.startswith(f"{p}/out/grad/"))
         for k in t:
             if k.startswith(f"{p}/out/grad/"):
                 full = k[len(f"{p}/out/grad/"):]
                 r, name = full.split("/", 1)
                 mine, theirs = slot(b, r, name).grad, convert(b, r, name, t[k])
-                size = max(theirs.norm().item(), 1e-4)  # in the norm: one activation at a ReLU's kink may go either way
+                size = max(theirs.norm().item(), 1e-4, 1e-3 * top)  # in the norm: one activation at a ReLU's kink may go either way; a bias before batch norm has none
                 worst = max(worst, (mine - theirs).norm().item() / size)
     print(json.dumps({"programs": len(programs), "worst": worst}))
     return 0 if worst < 5e-3 else 1

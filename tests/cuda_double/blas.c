@@ -7,7 +7,7 @@
 #include "double.h"
 
 typedef struct desc { int ta, tb, wide; } desc;
-typedef struct layout { uint64_t rows, columns; int64_t ld, stride; int32_t batch; } layout;
+typedef struct layout { uint64_t rows, columns; int64_t ld, stride; int32_t batch; cudaDataType type; } layout;
 typedef struct product { desc d; layout a, b, out; const void *pa, *pb; void *pout; double alpha; } product;
 
 EXPORT size_t cublasLtGetVersion(void) { return 130100; }
@@ -32,8 +32,7 @@ EXPORT cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t m, cub
 }
 EXPORT cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataType type, uint64_t rows, uint64_t columns, int64_t ld) {
   layout *l = calloc(1, sizeof *l);
-  (void)type;
-  *l = (layout){rows, columns, ld, 0, 1};
+  *l = (layout){rows, columns, ld, 0, 1, type};
   *out = (cublasLtMatrixLayout_t)(void *)l;
   return ld < (int64_t)rows ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
 }
@@ -52,6 +51,7 @@ EXPORT cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPrefere
 static int fits(const product *p) {
   const layout *a = &p->a, *b = &p->b, *o = &p->out;
   uint64_t m = p->d.ta ? a->columns : a->rows, ka = p->d.ta ? a->rows : a->columns, kb = p->d.tb ? b->columns : b->rows, n = p->d.tb ? b->rows : b->columns;
+  if (a->type != b->type || a->type != o->type || (a->type == CUDA_R_64F) != p->d.wide || (a->type != CUDA_R_64F && a->type != CUDA_R_32F && a->type != CUDA_R_16BF)) return 0;
   return ka == kb && m == o->rows && n == o->columns && a->batch == b->batch && a->batch == o->batch;
 }
 EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t out,
@@ -75,16 +75,18 @@ EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasL
       for (int64_t c = 0; c < n; c++)                                                                                                         \
         for (int64_t r = 0; r < m; r++) {                                                                                                     \
           double sum = 0;                                                                                                                     \
-          for (int64_t j = 0; j < k; j++) sum += (double)a[p->d.ta ? j + r * p->a.ld : r + j * p->a.ld] * (double)b[p->d.tb ? c + j * p->b.ld : j + c * p->b.ld]; \
-          out[r + c * p->out.ld] = (T)(p->alpha * sum);                                                                                       \
+          for (int64_t j = 0; j < k; j++) sum += double_wide(a[p->d.ta ? j + r * p->a.ld : r + j * p->a.ld]) * double_wide(b[p->d.tb ? c + j * p->b.ld : j + c * p->b.ld]); \
+          double_put(out + r + c * p->out.ld, p->alpha * sum);                                                                                \
         }                                                                                                                                     \
     }                                                                                                                                         \
   }
 PRODUCT(float)
 PRODUCT(double)
+PRODUCT(uint16_t)
 static void multiply(void *payload) {
   const product *p = payload;
   if (p->d.wide) product_double(p);
+  else if (p->a.type == CUDA_R_16BF) product_uint16_t(p);
   else product_float(p);
 }
 EXPORT cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t d, const void *alpha, const void *a, cublasLtMatrixLayout_t la, const void *b, cublasLtMatrixLayout_t lb, const void *beta,

@@ -60,6 +60,7 @@ EXPORT cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t d) {
 }
 
 static const bag *operation_of(const bag *graph) { return graph ? other(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS) : NULL; }
+static int32_t type_of(const bag *tensor) { return *(const int32_t *)(const void *)find(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE)->data; }
 typedef struct names { cudnnBackendAttributeName_t conv, x, w, y; } names;
 static names names_of(const bag *op) {
   if (op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR)
@@ -77,14 +78,18 @@ static int shapes_fit(const bag *op) {
   int64_t n = *longs(conv, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS);
   const int64_t *dx = longs(x, CUDNN_ATTR_TENSOR_DIMENSIONS), *dw = longs(w, CUDNN_ATTR_TENSOR_DIMENSIONS), *dy = longs(y, CUDNN_ATTR_TENSOR_DIMENSIONS), *pre = longs(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS),
                 *post = longs(conv, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS), *stride = longs(conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES), *dil = longs(conv, CUDNN_ATTR_CONVOLUTION_DILATIONS);
+  /* one type for all three, and sums of f32 at least: what bf16 has engines for */
+  if (type_of(x) != type_of(w) || type_of(x) != type_of(y) ||
+      *(const int32_t *)(const void *)find(conv, CUDNN_ATTR_CONVOLUTION_COMP_TYPE)->data != (type_of(x) == CUDNN_DATA_DOUBLE ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT)) return 0;
   if (dx[0] != dy[0] || dw[0] != dy[1] || dx[1] % dw[1]) return 0;
   for (int64_t k = 0; k < n; k++)
     if ((dx[2 + k] + pre[k] + post[k] - dil[k] * (dw[2 + k] - 1) - 1) / stride[k] + 1 != dy[2 + k]) return 0;
   return 1;
 }
 
-/* Engines: 1 plain; 2 rounds its operands; 3 has a workspace and knobs; 7 is not deterministic. */
-static const int64_t engines[] = {7, 2, 3, 1};
+/* Engines: 1 plain; 2 uses tensor cores, which round operands of f32; 3 has a workspace and knobs; 7 is not deterministic; 9 sums in less than f32. */
+static const int64_t engines[] = {7, 9, 2, 3, 1};
+enum { ENGINES = sizeof engines / sizeof *engines };
 static int uneven(const bag *op) { /* one-sided padding, which this cuDNN has no engine for */
   bag *conv = other(op, names_of(op).conv);
   int64_t n = *longs(conv, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS);
@@ -108,7 +113,7 @@ EXPORT cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
       const bag *config = other(b, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG), *engine = config ? other(config, CUDNN_ATTR_ENGINECFG_ENGINE) : NULL;
       bag *graph = engine ? other(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH) : NULL;
       int64_t index = engine_of(b), workspace = index == 3 ? 4096 : 0;
-      if (!graph || (index != 1 && index != 2 && index != 3 && index != 7)) return CUDNN_STATUS_NOT_SUPPORTED;
+      if (!graph || (index != 1 && index != 2 && index != 3 && index != 7 && index != 9)) return CUDNN_STATUS_NOT_SUPPORTED;
       double_log("engine", index);
       add(b, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1, &workspace, 8);
       add(b, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 1, &graph, sizeof graph);
@@ -132,7 +137,7 @@ EXPORT cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const d, 
     memcpy(&mode, find(b, CUDNN_ATTR_ENGINEHEUR_MODE)->data, sizeof mode);
     *n = 0;
     if (uneven(op)) return CUDNN_STATUS_SUCCESS;
-    for (int k = mode == CUDNN_HEUR_MODE_FALLBACK ? 3 : 0; k < 4 && *n < room; k++) fill_config(((bag **)v)[(*n)++], engines[k]);
+    for (int k = mode == CUDNN_HEUR_MODE_FALLBACK ? ENGINES - 1 : 0; k < ENGINES && *n < room; k++) fill_config(((bag **)v)[(*n)++], engines[k]);
     return CUDNN_STATUS_SUCCESS;
   }
   if (b->type == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR) {
@@ -154,8 +159,8 @@ EXPORT cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const d, 
   }
   if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE) {
     int64_t index = *longs(b, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-    cudnnBackendNumericalNote_t note = index == 7 ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    *n = index == 7 || index == 2;
+    cudnnBackendNumericalNote_t note = index == 7 ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC : index == 9 ? CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+    *n = index == 7 || index == 9 || index == 2;
     if (*n) memcpy(v, &note, sizeof note);
     return CUDNN_STATUS_SUCCESS;
   }
@@ -166,7 +171,7 @@ EXPORT cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const d, 
   return CUDNN_STATUS_SUCCESS;
 }
 
-typedef struct work { int64_t n, c, o, each, groups, x[3], w[3], y[3], stride[3], pre[3], dil[3]; int face, wide; void *at[3]; } work;
+typedef struct work { int64_t n, c, o, each, groups, x[3], w[3], y[3], stride[3], pre[3], dil[3]; int face; int32_t type; void *at[3]; } work;
 
 /* Every product of the convolution once: fn(image, filter, result) at the flat positions. */
 #define WALK(T, BODY)                                                                                                                                            \
@@ -192,17 +197,19 @@ typedef struct work { int64_t n, c, o, each, groups, x[3], w[3], y[3], stride[3]
     int64_t nx = q->n * q->x[0] * q->x[1] * q->x[2] * q->c, nw = q->o * q->w[0] * q->w[1] * q->w[2] * q->each, ny = q->n * q->y[0] * q->y[1] * q->y[2] * q->o; \
     int64_t count = q->face == 0 ? ny : q->face == 1 ? nx : nw;                                                         \
     double *sum = calloc((size_t)count + 1, sizeof *sum);                                                               \
-    if (q->face == 0) WALK(T, sum[yi + o] += (double)x[first + c] * (double)w[wi + c])                                  \
-    else if (q->face == 1) WALK(T, sum[first + c] += (double)y[yi + o] * (double)w[wi + c])                             \
-    else WALK(T, sum[wi + c] += (double)x[first + c] * (double)y[yi + o])                                               \
-    for (int64_t k = 0; k < count; k++) (q->face == 0 ? y : q->face == 1 ? x : w)[k] = (T)sum[k];                       \
+    if (q->face == 0) WALK(T, sum[yi + o] += double_wide(x[first + c]) * double_wide(w[wi + c]))                                  \
+    else if (q->face == 1) WALK(T, sum[first + c] += double_wide(y[yi + o]) * double_wide(w[wi + c]))                             \
+    else WALK(T, sum[wi + c] += double_wide(x[first + c]) * double_wide(y[yi + o]))                                               \
+    for (int64_t k = 0; k < count; k++) double_put((q->face == 0 ? y : q->face == 1 ? x : w) + k, sum[k]);                       \
     free(sum);                                                                                                          \
   }
 LOOPS(float)
 LOOPS(double)
+LOOPS(uint16_t)
 static void convolve(void *payload) {
   const work *q = payload;
-  if (q->wide) loops_double(q);
+  if (q->type == CUDNN_DATA_DOUBLE) loops_double(q);
+  else if (q->type == CUDNN_DATA_BFLOAT16) loops_uint16_t(q);
   else loops_float(q);
 }
 
@@ -228,7 +235,7 @@ EXPORT cudnnStatus_t cudnnBackendExecute(cudnnHandle_t h, cudnnBackendDescriptor
   }
   work w = {.n = dx[0], .c = dx[1], .o = dy[1], .each = dw[1], .groups = dx[1] / dw[1],
             .face = op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR ? 0 : op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ? 1 : 2};
-  w.wide = *(const int32_t *)(const void *)find(part[0], CUDNN_ATTR_TENSOR_DATA_TYPE)->data == CUDNN_DATA_DOUBLE;
+  w.type = type_of(part[0]);
   for (int k = 0; k < 3; k++) {
     const int64_t *d = longs(part[k], CUDNN_ATTR_TENSOR_DIMENSIONS), *s = longs(part[k], CUDNN_ATTR_TENSOR_STRIDES);
     int64_t run = d[1];

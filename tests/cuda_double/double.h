@@ -13,6 +13,9 @@
 #ifndef CUDA_DOUBLE_H
 #define CUDA_DOUBLE_H
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
 #define EXPORT __attribute__((visibility("default")))
 
 /* An address of the device as one of the host. NULL stays NULL; what is no device address stays as it is and crashes whoever reads it. */
@@ -20,4 +23,24 @@ void *double_host(const void *device);
 /* Does fn(copy of payload) now, or at every replay if the stream is being captured. 0, or the device's error. */
 int double_do(void (*fn)(void *payload), const void *payload, size_t bytes);
 void double_log(const char *what, long long n);
+
+/* Elements of products and convolutions: f32, f64, or the bits of bf16, which every 16 bits here are. */
+static inline double double_of_f32(float x) { return (double)x; }
+static inline double double_of_f64(double x) { return x; }
+static inline double double_of_b16(uint16_t x) {
+  uint32_t bits = (uint32_t)x << 16;
+  float f;
+  memcpy(&f, &bits, 4);
+  return (double)f;
+}
+static inline void double_to_f32(float *to, double x) { *to = (float)x; }
+static inline void double_to_f64(double *to, double x) { *to = x; }
+static inline void double_to_b16(uint16_t *to, double x) { /* to nearest, ties to even; NaN stays one */
+  float f = (float)x;
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  *to = f != f ? 0x7fc0 : (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+#define double_wide(X) _Generic((X), float: double_of_f32, double: double_of_f64, uint16_t: double_of_b16)(X)
+#define double_put(TO, X) _Generic((TO), float *: double_to_f32, double *: double_to_f64, uint16_t *: double_to_b16)(TO, X)
 #endif

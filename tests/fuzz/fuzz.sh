@@ -47,6 +47,6 @@ one() {
 export -f one; export seconds
 echo $targets | tr ' ' '\n' | xargs -P "$(env -u OMP_NUM_THREADS nproc)" -I{} bash -c 'one {}' | tee $B/said
 passed=$(grep -c '^ok ' $B/said); failed=$(grep -c '^not ok ' $B/said)
-[ -n "${FOUND:-}" ] || rm -rf $B/corpus
+[ -n "${FOUND:-}" ] || for t in $targets; do rm -rf $B/corpus/"$t"; done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

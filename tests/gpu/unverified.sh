@@ -15,11 +15,11 @@ all() {
     done
   done
   for op in CONV CONV_DGRAD CONV_WGRAD; do
-    for type in f32 tf32 f64; do
+    for type in f32 tf32 bf16 f64; do
       for axes in "1 axes" "2 axes" "2 axes, groups" "3 axes"; do echo "cuDNN $op $type, $axes"; done
     done
   done
-  printf '%s\n' "cuBLASLt matrix product f32 or f64" "cuBLASLt matrix product tf32" "a step replayed as a graph" "engines of cuDNN measured and frozen" "samples read from main memory"
+  printf '%s\n' "cuBLASLt matrix product f32 or f64" "cuBLASLt matrix product tf32" "cuBLASLt matrix product bf16" "a step replayed as a graph" "engines of cuDNN measured and frozen" "samples read from main memory"
   for case in tests/bench/gpu/*.json; do [ -f "$case" ] && echo "bench-gpu $(basename "$case" .json)"; done
   printf '%s\n' "bench-gpu packed grid" "compute-sanitizer"
 }

@@ -8,6 +8,10 @@ A gradient that cancels has fewer digits than f32 and is measured by what it was
 - A gradient below a thousandth of its network's largest one (a bias before batch norm, which is zero in exact numbers) is measured by that thousandth.
 For every tensor that needed a rule, --f32 prints the error that PyTorch's own f32 has at the same place of the same trace: ours is of that size.
 
+Under train.precision "bf16" the peer rounds what Gantry rounds (half.py), and the error is the root mean square's: where the two sums differ in f32's last digits a few numbers fall on
+different sides of a rounding and are then a whole unit of bf16 apart, which tells nothing, while every number is if the rounding is another. The tolerance is HALF, and the peer without
+rounding must miss it.
+
 --golden FILE also writes one line per compared tensor: name, norm, largest magnitude, and what a cancelled one is measured by, which a build without
 PyTorch checks (tests/unit/train/test_golden.c)."""
 import argparse
@@ -38,6 +42,7 @@ def read(path):
 
 
 CONDITION = 10.0
+HALF = 2e-3
 
 
 def tensor(a):
@@ -46,9 +51,14 @@ def tensor(a):
 
 
 class Replay:
-    def __init__(self, path, tol):
+    def __init__(self, path, tol, rounds=True):
         meta, t = read(path)
         self.cfg, self.t, self.tol = json.loads(meta["config"]), t, tol
+        self.half = self.cfg["train"].get("precision") == "bf16"
+        if self.half and not rounds:
+            self.cfg["train"]["precision"] = "f32"
+        if self.half and tol < HALF:
+            self.tol = HALF
         self.s = {k[5:]: tensor(v) for k, v in t.items() if k.startswith("init/")}
         self.regs = {k: r for k, r in self.cfg.get("regularizers", {}).items() if r.get("on", True)}
         self.bad, self.worst, self.compared, self.golden, self.cancelled, self.values = [], 0.0, 0, [], [], {}
@@ -66,6 +76,8 @@ class Replay:
         if scale < least:
             self.cancelled.append((name, (ours - theirs).abs().max().item(), scale, least))
         d = (ours - theirs).abs().max().item() / max(scale, least) if ours.shape == theirs.shape else math.inf
+        if self.half and ours.shape == theirs.shape:
+            d = (ours - theirs).norm().item() / max(theirs.norm().item(), least, 1e-12)
         self.compared += 1
         self.worst = max(self.worst, d)
         self.golden.append((name, theirs.norm().item(), theirs.abs().max().item(), least if scale < least else 0.0))
@@ -440,6 +452,14 @@ def main():
         for d, name in sorted(r.bad, reverse=True)[:8]:
             print(f"  {d:.3e}  {name}")
         failed |= bool(r.bad)
+        if r.half:
+            plain = Replay(path, a.tol, False)
+            plain.replay()
+            gradients = [d for d, name in plain.bad if " grad " in name]
+            print(f"  without rounding: largest relative error {plain.worst:.2e}, {len(plain.bad)} tensors beyond the tolerance of {r.tol:g}, {len(gradients)} of them gradients")
+            if not gradients:
+                print("  BAD: this comparison does not see what bf16 does")
+                failed = True
         if a.f32 and r.cancelled:
             torch.set_default_dtype(torch.float32)
             own = Replay(path, math.inf)

@@ -2,10 +2,11 @@
  *
  * Elementwise work and reductions run in the kernel interpreter (kernel_*.c) until their generated C is compiled (emit_c.c, native.c), contractions
  * in oneDNN and OpenBLAS, the rest in lib_*.c.
- * Threads: oneDNN takes OMP_NUM_THREADS from the environment that the process was started with; OpenBLAS always gets one thread. Results
- * are the same bits from run to run for the same number of threads. */
+ * Threads: libraries always get one, and our own threads share steps in pieces that follow from shapes alone, so the bits do not depend on how many
+ * there are. */
 #include <cblas.h>
 #include <dnnl.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,19 @@ static gantry_status probe(gantry_ctx *ctx, gantry_probe *p) {
   const dnnl_version_t *v = dnnl_version();
   snprintf(p->libraries, sizeof p->libraries, "oneDNN %d.%d.%d; %.120s; loops %s", v->major, v->minor, v->patch, openblas_get_config(), cpu_loops_pick()->name);
   p->reason[0] = 0;
+  if (GANTRY_HAS(p, precisions)) p->precisions = 1u << GANTRY_PRECISION_F32 | 1u << GANTRY_PRECISION_BF16;
   return GANTRY_OK;
+}
+
+/* oneDNN plans its primitives for as many threads as OpenMP would start from where it is called, and starts them: one, while we are in here. */
+static int alone(void) {
+  int before = omp_get_max_threads();
+  omp_set_num_threads(1);
+  return before;
+}
+static gantry_status back_to(int threads, gantry_status st) {
+  omp_set_num_threads(threads);
+  return st;
 }
 
 static gantry_status host_fail(gantry_ctx *ctx, gantry_status code, const char *text) { return ctx->host->fail(ctx, code, text); }
@@ -128,11 +141,12 @@ static gantry_status download(gantry_ctx *ctx, void *self, void *buffer, int64_t
 }
 
 static gantry_status query(gantry_ctx *ctx, void *self, const gantry_lib *l, gantry_query *q) {
-  const cpu_family *f = cpu_family_of(l->op);
+  const cpu_family *f = cpu_family_for(l);
+  int threads = alone();
   (void)ctx;
   q->supported = f && f->supports(l);
   q->scratch_bytes = q->supported && f->scratch ? f->scratch(self, l) : 0;
-  return GANTRY_OK;
+  return back_to(threads, GANTRY_OK);
 }
 
 const gantry_buffer *cpu_buffer(const cpu_compile *c, uint32_t k) {
@@ -171,6 +185,7 @@ static gantry_status compile(gantry_ctx *ctx, void *self, const gantry_program *
     free(e);
     return host_fail(ctx, GANTRY_E_NOMEM, "cpu: out of memory");
   }
+  int threads = alone();
   e->n = p->n_steps;
   if (cpu_native_mode() != CPU_NATIVE_OFF) k.source = calloc(1, sizeof *k.source);
   if (p->version != GANTRY_PROGRAM_VERSION) st = cpu_fail(&k, GANTRY_E_UNSUPPORTED, "program version %u, this backend knows %d", p->version, GANTRY_PROGRAM_VERSION);
@@ -203,7 +218,7 @@ static gantry_status compile(gantry_ctx *ctx, void *self, const gantry_program *
   }
   if (st) discard(self, e);
   else *out = e;
-  return st;
+  return back_to(threads, st);
 }
 
 static int64_t now_ns(void) {
@@ -261,6 +276,7 @@ static gantry_status run_step(gantry_ctx *ctx, const cpu *c, const exe *e, uint3
 }
 
 static gantry_status run(gantry_ctx *ctx, void *self, void *const *exes, uint32_t n, void *workspace) {
+  int threads = alone();
   for (uint32_t i = 0; i < n; i++) {
     exe *e = exes[i];
     take_over(e);
@@ -268,15 +284,16 @@ static gantry_status run(gantry_ctx *ctx, void *self, void *const *exes, uint32_
     int64_t begin = e->native && !e->table ? now_ns() : 0;
     for (uint32_t s = 0; s < e->n; s++) {
       gantry_status st = run_step(ctx, self, e, s, workspace);
-      if (st) return st;
+      if (st) return back_to(threads, st);
     }
     if (begin) e->spent_ns += now_ns() - begin;
   }
-  return GANTRY_OK;
+  return back_to(threads, GANTRY_OK);
 }
 
 static gantry_status measure(gantry_ctx *ctx, void *self, void *handle, void *workspace, uint32_t runs, int64_t *ns) {
   exe *e = handle;
+  int threads = alone();
   if (e->native) {
     cpu_native_start(e->native);
     cpu_native_ready(e->native, 1);
@@ -287,11 +304,11 @@ static gantry_status measure(gantry_ctx *ctx, void *self, void *handle, void *wo
     for (uint32_t s = 0; s < e->n; s++) {
       int64_t begin = now_ns();
       gantry_status st = run_step(ctx, self, e, s, workspace);
-      if (st) return st;
+      if (st) return back_to(threads, st);
       begin = now_ns() - begin;
       if (!r || begin < ns[s]) ns[s] = begin;
     }
-  return GANTRY_OK;
+  return back_to(threads, GANTRY_OK);
 }
 static gantry_status sync_(gantry_ctx *ctx, void *self) { (void)ctx, (void)self; return GANTRY_OK; }
 

@@ -55,6 +55,11 @@ struct cpu_lib {
   char *label;
   void *own;               /* of the family */
 };
+/* Calls fn for the pieces 0 .. pieces - 1 on `crew` threads, whose numbers are `who`. Which pieces there are must not follow from the crew. Returns what fn returned, or-ed. */
+typedef int cpu_piece_fn(const void *user, int64_t piece, int64_t who);
+int cpu_share(int64_t crew, int64_t pieces, cpu_piece_fn *fn, const void *user);
+static inline int64_t cpu_crew(const cpu *self, int64_t pieces) { return self->threads < pieces ? self->threads : pieces; }
+
 /* A family says whether it can do a step and how many bytes of scratch it wants, and prepares it. */
 typedef struct cpu_family {
   int (*supports)(const gantry_lib *l);
@@ -62,7 +67,8 @@ typedef struct cpu_family {
   gantry_status (*make)(const cpu_compile *c, cpu_lib *l);
 } cpu_family;
 const cpu_family *cpu_family_of(uint32_t op); /* NULL for an unknown opcode */
-extern const cpu_family cpu_conv, cpu_matmul, cpu_fir, cpu_grid, cpu_gather, cpu_select, cpu_random, cpu_linalg;
+const cpu_family *cpu_family_for(const gantry_lib *l); /* the same by types too: contractions of bf16 are lib_half.c's */
+extern const cpu_family cpu_half, cpu_conv, cpu_matmul, cpu_fir, cpu_grid, cpu_gather, cpu_select, cpu_random, cpu_linalg;
 
 /* attributes of a library step */
 const int64_t *cpu_attr_iv(const gantry_lib *l, uint32_t key, uint32_t *n); /* NULL if absent */

@@ -1,4 +1,5 @@
-/* lib.c - library steps in common: which family an opcode belongs to, the private copy of a step, its attributes and its messages. */
+/* lib.c - library steps in common: which family an opcode belongs to, the private copy of a step, its attributes and its messages, and how threads share one. */
+#include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,22 @@ const cpu_family *cpu_family_of(uint32_t op) {
     case GANTRY_OP_PSD_POWER: case GANTRY_OP_EIGVALSH: return &cpu_linalg;
   }
   return NULL;
+}
+
+int cpu_share(int64_t crew, int64_t pieces, cpu_piece_fn *fn, const void *user) {
+  int said = 0;
+  if (crew <= 1) { /* entering a parallel region of one thread takes half a microsecond */
+    for (int64_t p = 0; p < pieces; p++) said |= fn(user, p, 0);
+    return said;
+  }
+#pragma omp parallel for num_threads((int)crew) schedule(dynamic) reduction(| : said)
+  for (int64_t p = 0; p < pieces; p++) said |= fn(user, p, omp_get_thread_num());
+  return said;
+}
+
+const cpu_family *cpu_family_for(const gantry_lib *l) {
+  const cpu_family *f = cpu_family_of(l->op);
+  return (f == &cpu_conv || f == &cpu_matmul) && l->out.dtype == GANTRY_BF16 ? &cpu_half : f;
 }
 
 static const gantry_attr *find(const gantry_lib *l, uint32_t key) {
@@ -79,7 +96,7 @@ gantry_status cpu_fail(const cpu_compile *c, gantry_status code, const char *fmt
 
 gantry_status cpu_lib_make(const cpu_compile *c, const gantry_lib *l, cpu_lib **out) {
   char shapes[400];
-  const cpu_family *f = cpu_family_of(l->op);
+  const cpu_family *f = cpu_family_for(l);
   if (!f || l->n_in > 2 || !f->supports(l)) return cpu_fail(c, GANTRY_E_UNSUPPORTED, "no library step %u on %s", l->op, l->n_in > 2 ? "so many operands" : cpu_shapes(l, shapes));
   cpu_lib *s = calloc(1, sizeof *s);
   if (!s) return cpu_fail(c, GANTRY_E_NOMEM, "out of memory");

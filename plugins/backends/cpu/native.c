@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gantry/cache.h>
 #include <limits.h>
 #include <sha2.h>
 #include <signal.h>
@@ -61,23 +62,6 @@ static int find_compiler(char out[PATH_MAX], struct stat *st) { /* cc in $PATH *
   return 0;
 }
 
-static int make_folders(char *path) { /* mkdir -p, for us alone */
-  for (char *p = path + 1; *p; p++) {
-    if (*p != '/') continue;
-    *p = 0;
-    mkdir(path, 0700);
-    *p = '/';
-  }
-  return !mkdir(path, 0700) || errno == EEXIST;
-}
-
-static int find_folder(char out[PATH_MAX]) {
-  const char *own = getenv("GANTRY_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  int n = own && *own ? snprintf(out, PATH_MAX, "%s", own) : xdg && *xdg ? snprintf(out, PATH_MAX, "%s/gantry", xdg) : home && *home ? snprintf(out, PATH_MAX, "%s/.cache/gantry", home) : -1;
-  struct stat st;
-  return n > 0 && n < PATH_MAX - 100 && make_folders(out) && !stat(out, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
-}
-
 static void processor(SHA2_CTX *h) { /* model and features: what -march=native follows */
   char line[8192];
   int seen = 0;
@@ -95,7 +79,7 @@ static int name_entry(cpu_native *n) {
   SHA2_CTX h;
   char hex[SHA256_DIGEST_STRING_LENGTH], compiler[PATH_MAX + 100];
   static atomic_uint serial;
-  if (!find_compiler(n->compiler, &st) || !find_folder(n->folder)) return 0;
+  if (!find_compiler(n->compiler, &st) || !gan_cache_folder(n->folder, sizeof n->folder - 100)) return 0;
   SHA256Init(&h);
   SHA256Update(&h, (const unsigned char *)n->text, strlen(n->text) + 1);
   int k = snprintf(compiler, sizeof compiler, "%s %lld %lld.%09ld", n->compiler, (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);

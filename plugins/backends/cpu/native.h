@@ -1,6 +1,6 @@
 /* native.h - generated C as machine code: compiled once by the system's C compiler, kept on disk, loaded here.
  *
- * Entries lie in $GANTRY_CACHE, else $XDG_CACHE_HOME/gantry, else ~/.cache/gantry, named by the hash of the text, the compiler (path, size and time
+ * Entries lie in the user's cache folder (gantry/cache.h), named by the hash of the text, the compiler (path, size and time
  * of its file), the flags and the processor (model and features). An entry that is damaged, of another owner or writable by others is built again;
  * beyond 512 the longest unused go.
  * Without a compiler nothing happens: the interpreter computes the same bits (but for the

@@ -51,7 +51,7 @@ static gantry_status probe(gantry_ctx *ctx, gantry_probe *p) {
     snprintf(p->reason, sizeof p->reason, "%s", l->has_cudnn && l->has_cublas ? "" : l->why); /* it runs with its own kernels, slower: doctor says so */
   }
   if (l->has_driver) library_versions(l, p->libraries, sizeof p->libraries);
-  if (GANTRY_HAS(p, precisions)) p->precisions = 1u << GANTRY_PRECISION_F32 | 1u << GANTRY_PRECISION_TF32;
+  if (GANTRY_HAS(p, precisions)) p->precisions = 1u << GANTRY_PRECISION_F32 | 1u << GANTRY_PRECISION_TF32 | 1u << GANTRY_PRECISION_BF16;
   return GANTRY_OK;
 }
 
@@ -98,6 +98,7 @@ static gantry_status open_(gantry_ctx *ctx, const gantry_open *o, void **self) {
     free(g);
     return gpu_say(ctx, GANTRY_E_DEVICE, "%s. `gantry doctor` tells more; --device cpu works everywhere", why);
   }
+  /* bf16 stands in the programs, as the type of operands: what is f32 there is f32 */
   g->precision = GANTRY_HAS(o, precision) && o->precision == GANTRY_PRECISION_TF32 ? GPU_TF32 : GPU_F32;
   gantry_status st = gpu_check(ctx, g, l->cuDeviceGet(&g->device, (int)o->device), "opening the GPU");
   if (!st) st = gpu_check(ctx, g, l->cuDevicePrimaryCtxRetain(&g->context, g->device), "opening the GPU");

@@ -17,7 +17,7 @@ struct gpu_conv { lib_conv shape; dnn_graph graph; dnn_plan plan; int by_kernel;
 
 static void signature(const lib_conv *q, int tf32, char dst[400]) {
   static const char *const names[] = {"conv", "dgrad", "wgrad"};
-  int n = snprintf(dst, 400, "%s %s%s n%lld c%lld o%lld g%lld align%u", names[q->op - GANTRY_OP_CONV], q->dtype == GANTRY_F64 ? "f64" : "f32", tf32 ? " tf32" : "", (long long)q->n, (long long)q->c,
+  int n = snprintf(dst, 400, "%s %s%s n%lld c%lld o%lld g%lld align%u", names[q->op - GANTRY_OP_CONV], lib_type_name(q->dtype), tf32 ? " tf32" : "", (long long)q->n, (long long)q->c,
                    (long long)q->o, (long long)q->groups, q->aligned);
   for (uint32_t k = 3 - q->spatial; k < 3; k++)
     n += snprintf(dst + n, (size_t)(400 - n), " x%lld k%lld y%lld stride%lld pad%lld,%lld dil%lld", (long long)q->in[k], (long long)q->k[k], (long long)q->out[k], (long long)q->stride[k],
@@ -76,7 +76,7 @@ static int fastest(gpu *g, const gpu_conv *v, const dnn_engine *list, uint32_t n
 static void choose(gpu *g, gpu_conv *v) {
   dnn_engine list[CANDIDATES];
   char name[400];
-  int tf32 = g->precision == GPU_TF32;
+  int tf32 = g->precision == GPU_TF32, may_round = tf32 || v->shape.dtype == GANTRY_BF16; /* what bf16 can lose it has lost: its products are exact */
   signature(&v->shape, tf32, name);
   const dnn_engine *frozen = g->engines ? engines_find(g->engines, name) : NULL;
   v->by_kernel = 1;
@@ -85,7 +85,7 @@ static void choose(gpu *g, gpu_conv *v) {
     return;
   }
   memset(list, 0, sizeof list);
-  uint32_t n = dnn_engines(g->lib, &v->graph, tf32, list, CANDIDATES);
+  uint32_t n = dnn_engines(g->lib, &v->graph, may_round, list, CANDIDATES);
   g->n_measured += g->engines && n > 1;
   int best = g->engines && n > 1 ? fastest(g, v, list, n) : n ? 0 : -1;
   for (uint32_t k = 0; best >= 0 && k < n && v->by_kernel; k++) { /* without measuring: the first that makes a plan */
@@ -144,7 +144,7 @@ void gpu_conv_describe(const gpu *g, uint32_t k, char dst[80]) {
   static const char *const names[] = {"CONV", "CONV_DGRAD", "CONV_WGRAD"};
   const lib_conv *q = &g->convs[k]->shape;
   dst[0] = 0;
-  if (!g->convs[k]->by_kernel) snprintf(dst, 80, "cuDNN %s %s, %u axes%s", names[q->op - GANTRY_OP_CONV], q->dtype == GANTRY_F64 ? "f64" : g->precision == GPU_TF32 ? "tf32" : "f32", q->spatial, q->groups > 1 ? ", groups" : "");
+  if (!g->convs[k]->by_kernel) snprintf(dst, 80, "cuDNN %s %s, %u axes%s", names[q->op - GANTRY_OP_CONV], q->dtype == GANTRY_F32 && g->precision == GPU_TF32 ? "tf32" : lib_type_name(q->dtype), q->spatial, q->groups > 1 ? ", groups" : "");
 }
 
 void gpu_convs_free(gpu *g) {

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gantry/cache.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,23 +19,6 @@
 
 static const char magic[] = "\ngantry cubin 1 ";
 enum { TRAILER = sizeof magic - 1 + 64, ENTRIES = 1024, MOST = 8192 };
-
-static int make_folders(char *path) {
-  for (char *p = path + 1; *p; p++) {
-    if (*p != '/') continue;
-    *p = 0;
-    mkdir(path, 0700);
-    *p = '/';
-  }
-  return !mkdir(path, 0700) || errno == EEXIST;
-}
-
-static int folder(char out[PATH_MAX]) {
-  const char *own = getenv("GANTRY_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  int n = own && *own ? snprintf(out, PATH_MAX, "%s", own) : xdg && *xdg ? snprintf(out, PATH_MAX, "%s/gantry", xdg) : home && *home ? snprintf(out, PATH_MAX, "%s/.cache/gantry", home) : -1;
-  struct stat st;
-  return n > 0 && n < PATH_MAX - 120 && make_folders(out) && !stat(out, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
-}
 
 static int whole(int fd, void *p, size_t n) {
   for (size_t got = 0; got < n;) {
@@ -198,7 +182,7 @@ int cubins_compile(const library *l, const char *source, int arch, void **image,
 int cubins_get(const library *l, const char *source, int arch, void **image, size_t *bytes, char **why) {
   char where[PATH_MAX], path[PATH_MAX + 80], hex[65], target[48];
   const char *list[10];
-  int n = options(l, arch, target, list), cached = folder(where);
+  int n = options(l, arch, target, list), cached = gan_cache_folder(where, sizeof where - 120);
   *why = NULL;
   if (cached) {
     cuda_text key = {0};

@@ -12,7 +12,8 @@ static cudnnStatus_t set(const library *l, cudnnBackendDescriptor_t d, cudnnBack
     if (s_) return s_;                                                \
   } while (0)
 
-static cudnnDataType_t type_of(const lib_conv *q) { return q->dtype == GANTRY_F64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT; }
+static cudnnDataType_t type_of(const lib_conv *q) { return q->dtype == GANTRY_F64 ? CUDNN_DATA_DOUBLE : q->dtype == GANTRY_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
+static cudnnDataType_t sums_of(const lib_conv *q) { return q->dtype == GANTRY_F64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT; }
 
 /* dims: outer, channels, three spatial axes with 1 for those that are missing; cuDNN wants at least two. */
 static cudnnStatus_t tensor(const library *l, const lib_conv *q, int64_t uid, int64_t outer, int64_t channels, const int64_t spatial[3], cudnnBackendDescriptor_t *out) {
@@ -38,7 +39,7 @@ static cudnnStatus_t tensor(const library *l, const lib_conv *q, int64_t uid, in
 
 static cudnnStatus_t convolution(const library *l, const lib_conv *q, cudnnBackendDescriptor_t *out) {
   int64_t n = q->spatial == 3 ? 3 : 2, skip = 3 - n;
-  cudnnDataType_t type = type_of(q);
+  cudnnDataType_t type = sums_of(q);
   cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
   cudnnStatus_t s = l->cudnnBackendCreateDescriptor(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, out);
   if (s) return s;
@@ -113,8 +114,8 @@ void dnn_graph_free(const library *l, dnn_graph *g) {
   drop(l, &g->x);
 }
 
-/* Engine and knobs of a suggested configuration; 0: it has more knobs than we keep, or rounds, or is not deterministic. */
-static int read_config(const library *l, cudnnBackendDescriptor_t config, int tf32, dnn_engine *e) {
+/* Engine and knobs of a suggested configuration; 0: it has more knobs than we keep, or rounds operands or sums, or is not deterministic. */
+static int read_config(const library *l, cudnnBackendDescriptor_t config, int may_round, dnn_engine *e) {
   cudnnBackendDescriptor_t engine = NULL, choice[DNN_KNOBS] = {NULL};
   cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
   int64_t n = 0, n_notes = 0, one;
@@ -123,7 +124,7 @@ static int read_config(const library *l, cudnnBackendDescriptor_t config, int tf
            !l->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &e->index) &&
            !l->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n_notes, notes);
   for (int64_t k = 0; k < n_notes && ok; k++)
-    ok = notes[k] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && (tf32 || (notes[k] != CUDNN_NUMERICAL_NOTE_TENSOR_CORE && notes[k] != CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
+    ok = notes[k] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && notes[k] != CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION && (may_round || (notes[k] != CUDNN_NUMERICAL_NOTE_TENSOR_CORE && notes[k] != CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
   for (int k = 0; k < DNN_KNOBS && ok; k++) ok = !l->cudnnBackendCreateDescriptor(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &choice[k]);
   if (ok && l->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, DNN_KNOBS, &n, choice)) n = 0; /* engines without knobs */
   ok = ok && n <= DNN_KNOBS;
@@ -139,7 +140,7 @@ static int read_config(const library *l, cudnnBackendDescriptor_t config, int tf
   return ok;
 }
 
-uint32_t dnn_engines(const library *l, const dnn_graph *g, int tf32, dnn_engine *list, uint32_t most) {
+uint32_t dnn_engines(const library *l, const dnn_graph *g, int may_round, dnn_engine *list, uint32_t most) {
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
   enum { ASKED = 32 };
   uint32_t n = 0;
@@ -155,7 +156,7 @@ uint32_t dnn_engines(const library *l, const dnn_graph *g, int tf32, dnn_engine 
       dnn_engine *e = &list[n];
       uint32_t seen = 0;
       memset(e, 0, sizeof *e);
-      if (!read_config(l, config[k], tf32, e)) continue;
+      if (!read_config(l, config[k], may_round, e)) continue;
       while (seen < n && memcmp(&list[seen], e, sizeof *e)) seen++;
       n += seen == n;
     }

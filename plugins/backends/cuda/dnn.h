@@ -15,9 +15,9 @@ typedef struct dnn_plan { cudnnBackendDescriptor_t plan; int64_t workspace; } dn
 cudnnStatus_t dnn_graph_make(const library *l, cudnnHandle_t handle, const lib_conv *q, dnn_graph *g, const char **what);
 void dnn_graph_free(const library *l, dnn_graph *g);
 
-/* Engines that the heuristics suggest for a graph, best first, without those that are not deterministic and, unless tf32, those that round their
- * operands; returns how many. */
-uint32_t dnn_engines(const library *l, const dnn_graph *g, int tf32, dnn_engine *list, uint32_t most);
+/* Engines that the heuristics suggest for a graph, best first, without those that are not deterministic, those that sum in less than f32 and, unless
+ * may_round, those that round their operands or use tensor cores; returns how many. */
+uint32_t dnn_engines(const library *l, const dnn_graph *g, int may_round, dnn_engine *list, uint32_t most);
 /* The plan of one engine; 0: cuDNN refuses it. */
 int dnn_plan_make(const library *l, cudnnHandle_t handle, const dnn_graph *g, const dnn_engine *e, dnn_plan *p);
 void dnn_plan_free(const library *l, dnn_plan *p);

@@ -73,7 +73,7 @@ typedef struct gpu {
   uint32_t n_convs;
   struct gpu_engines *engines;
   cublasLtHandle_t cublas;
-  uint32_t n_products, n_replays, n_measured, n_adopted; /* what happened, for seen.c */
+  uint32_t n_products[2] /* of bf16 last */, n_replays, n_measured, n_adopted; /* what happened, for seen.c */
 } gpu;
 enum { GPU_F32, GPU_TF32 };
 

@@ -36,9 +36,13 @@ const char *lib_type(uint32_t dtype) {
   return names[dtype <= GANTRY_BOOL ? dtype : 0];
 }
 
-static int shape(const gantry_operand *o, char *dst, size_t room) {
+const char *lib_type_name(uint32_t dtype) {
   static const char *const names[] = {"?", "f32", "f64", "bf16", "i32", "i64", "u32", "u8", "bool"};
-  int n = snprintf(dst, room, "%s[", o->dtype <= GANTRY_BOOL ? names[o->dtype] : "?");
+  return names[dtype <= GANTRY_BOOL ? dtype : 0];
+}
+
+static int shape(const gantry_operand *o, char *dst, size_t room) {
+  int n = snprintf(dst, room, "%s[", lib_type_name(o->dtype));
   for (uint32_t k = 0; k < o->rank && (size_t)n < room; k++) n += snprintf(dst + n, room - (size_t)n, k ? ",%lld" : "%lld", (long long)o->dims[k]);
   if ((size_t)n < room) n += snprintf(dst + n, room - (size_t)n, "]");
   return (size_t)n < room ? n : (int)room - 1;
@@ -57,8 +61,11 @@ char *lib_shapes(const gantry_lib *l, char dst[400]) {
 static int is_float(uint32_t dtype) { return dtype == GANTRY_F32 || dtype == GANTRY_F64; }
 static int all_of(const gantry_lib *l) { return l->n_in == 2 && is_float(l->out.dtype) && l->in[0].dtype == l->out.dtype && l->in[1].dtype == l->out.dtype; }
 
+/* all_of, or all bf16 */
+static int contracts(const gantry_lib *l) { return all_of(l) || (l->n_in == 2 && l->out.dtype == GANTRY_BF16 && l->in[0].dtype == GANTRY_BF16 && l->in[1].dtype == GANTRY_BF16); }
+
 static int conv_supported(const gantry_lib *l) {
-  if (!all_of(l) || l->out.rank < 3 || l->out.rank > 5 || l->in[0].rank != l->out.rank || l->in[1].rank != l->out.rank) return 0;
+  if (!contracts(l) || l->out.rank < 3 || l->out.rank > 5 || l->in[0].rank != l->out.rank || l->in[1].rank != l->out.rank) return 0;
   for (uint32_t k = 0; k < l->out.rank; k++)
     if (l->in[0].dims[k] > INT32_MAX || l->in[1].dims[k] > INT32_MAX || l->out.dims[k] > INT32_MAX) return 0;
   lib_conv q = lib_conv_of(l);
@@ -96,7 +103,7 @@ static int random_supported(const gantry_lib *l) { return l->n_in == 2 && l->out
 int gpu_lib_supported(const gantry_lib *l) {
   switch (l->op) {
     case GANTRY_OP_CONV: case GANTRY_OP_CONV_DGRAD: case GANTRY_OP_CONV_WGRAD: return conv_supported(l);
-    case GANTRY_OP_MATMUL: return all_of(l) && l->out.rank >= 2;
+    case GANTRY_OP_MATMUL: return contracts(l) && l->out.rank >= 2;
     case GANTRY_OP_FIR: case GANTRY_OP_FIR_FGRAD: return fir_supported(l);
     case GANTRY_OP_GRID_SAMPLE: case GANTRY_OP_GRID_SPLAT: return grid_supported(l);
     case GANTRY_OP_GATHER: case GANTRY_OP_SCATTER_ADD: return gather_supported(l);

@@ -3,9 +3,17 @@
 #include "kernels_text.h"
 #include "lib.h"
 
+/* Bytes that divide the place of every operand, 16 at most; buffers begin at multiples of 64. */
+static uint32_t alignment(const gantry_lib *l) {
+  int64_t places = (l->in[0].offset | l->in[1].offset | l->out.offset) * lib_size(l->out.dtype);
+  uint32_t aligned = 16;
+  while (places % aligned) aligned /= 2;
+  return aligned;
+}
+
 lib_product lib_product_of(const gantry_lib *l) {
   uint32_t r = l->out.rank;
-  lib_product q = {.dtype = l->out.dtype, .batch = 1, .m = l->out.dims[r - 2], .n = l->out.dims[r - 1], .ta = lib_i(l, GANTRY_A_TA, 0) != 0, .tb = lib_i(l, GANTRY_A_TB, 0) != 0};
+  lib_product q = {.dtype = l->out.dtype, .aligned = alignment(l), .batch = 1, .m = l->out.dims[r - 2], .n = l->out.dims[r - 1], .ta = lib_i(l, GANTRY_A_TA, 0) != 0, .tb = lib_i(l, GANTRY_A_TB, 0) != 0};
   q.k = l->in[0].dims[q.ta ? r - 2 : r - 1];
   for (uint32_t a = 0; a + 2 < r; a++) q.batch *= l->out.dims[a];
   return q;
@@ -51,9 +59,7 @@ lib_conv lib_conv_of(const gantry_lib *l) {
   const int64_t *x = dgrad ? l->out.dims : l->in[0].dims, *w = wgrad ? l->out.dims : l->in[1].dims, *y = dgrad ? l->in[0].dims : wgrad ? l->in[1].dims : l->out.dims;
   uint32_t s = l->out.rank - 2, skip = 3 - s;
   lib_conv q = {.op = l->op, .dtype = l->out.dtype, .spatial = s, .n = x[0], .c = x[s + 1], .o = y[s + 1], .groups = lib_i(l, GANTRY_A_GROUPS, 1)};
-  int64_t places = (l->in[0].offset | l->in[1].offset | l->out.offset) * lib_size(l->out.dtype);
-  q.aligned = 16;
-  while (places % q.aligned) q.aligned /= 2;
+  q.aligned = alignment(l);
   lib_axes(l, GANTRY_A_STRIDE, s, 1, q.stride + skip);
   lib_axes(l, GANTRY_A_PAD_LO, s, 0, q.lo + skip);
   lib_axes(l, GANTRY_A_PAD_HI, s, 0, q.hi + skip);

@@ -10,6 +10,7 @@ struct gpu_product {
   cublasLtMatrixLayout_t a, b, out; /* in the library's order: a is the second operand */
   cublasLtMatmulAlgo_t algo;
   int wide;
+  uint32_t dtype, aligned;
 };
 
 static int layout(const library *l, cublasLtMatrixLayout_t *out, cudaDataType type, int64_t rows, int64_t columns, int64_t batch) {
@@ -22,11 +23,13 @@ static int layout(const library *l, cublasLtMatrixLayout_t *out, cudaDataType ty
 
 /* Descriptors alone; they need no GPU. */
 static int describe(const library *l, const lib_product *q, int tf32, gpu_product *v) {
-  cudaDataType type = q->dtype == GANTRY_F64 ? CUDA_R_64F : CUDA_R_32F;
-  cublasComputeType_t compute = q->dtype == GANTRY_F64 ? CUBLAS_COMPUTE_64F : tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  cudaDataType type = q->dtype == GANTRY_F64 ? CUDA_R_64F : q->dtype == GANTRY_BF16 ? CUDA_R_16BF : CUDA_R_32F, scale = q->dtype == GANTRY_F64 ? CUDA_R_64F : CUDA_R_32F;
+  cublasComputeType_t compute = q->dtype == GANTRY_F64 ? CUBLAS_COMPUTE_64F : tf32 && q->dtype == GANTRY_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   cublasOperation_t ta = q->tb ? CUBLAS_OP_T : CUBLAS_OP_N, tb = q->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
   v->wide = q->dtype == GANTRY_F64;
-  return !l->cublasLtMatmulDescCreate(&v->desc, compute, type) && !l->cublasLtMatmulDescSetAttribute(v->desc, CUBLASLT_MATMUL_DESC_TRANSA, &ta, sizeof ta) &&
+  v->dtype = q->dtype;
+  v->aligned = q->aligned;
+  return !l->cublasLtMatmulDescCreate(&v->desc, compute, scale) && !l->cublasLtMatmulDescSetAttribute(v->desc, CUBLASLT_MATMUL_DESC_TRANSA, &ta, sizeof ta) &&
          !l->cublasLtMatmulDescSetAttribute(v->desc, CUBLASLT_MATMUL_DESC_TRANSB, &tb, sizeof tb) && layout(l, &v->a, type, q->tb ? q->k : q->n, q->tb ? q->n : q->k, q->batch) &&
          layout(l, &v->b, type, q->ta ? q->m : q->k, q->ta ? q->k : q->m, q->batch) && layout(l, &v->out, type, q->n, q->m, q->batch);
 }
@@ -36,10 +39,10 @@ static int choose(const gpu *g, gpu_product *v) {
   cublasLtMatmulPreference_t wish = NULL;
   cublasLtMatmulHeuristicResult_t best = {0};
   size_t room = GPU_PRODUCT_SCRATCH;
-  uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, aligned = 4;
+  uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, aligned = v->aligned;
   int n = 0, ok = !l->cublasLtMatmulPreferenceCreate(&wish) && !l->cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room) &&
                   !l->cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes);
-  for (int k = CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES; k <= CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES && ok; k++) /* operands begin anywhere in their buffers */
+  for (int k = CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES; k <= CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES && ok; k++) /* operands begin anywhere in their buffers, though mostly where 16 bytes are loaded at once */
     ok = !l->cublasLtMatmulPreferenceSetAttribute(wish, (cublasLtMatmulPreferenceAttributes_t)k, &aligned, sizeof aligned);
   ok = ok && !l->cublasLtMatmulAlgoGetHeuristic(g->cublas, v->desc, v->a, v->b, v->out, v->out, wish, 1, &best, &n) && n == 1 && !best.state && best.workspaceSize <= room;
   if (wish) l->cublasLtMatmulPreferenceDestroy(wish);
@@ -76,7 +79,7 @@ gantry_status gpu_product_of(gantry_ctx *ctx, gpu *g, const gantry_lib *l, gpu_p
 
 gantry_status gpu_product_run(gantry_ctx *ctx, gpu *g, const gpu_product *v, CUdeviceptr a, CUdeviceptr b, CUdeviceptr out, CUdeviceptr scratch) {
   const float one = 1, zero = 0;
-  g->n_products++;
+  g->n_products[v->dtype == GANTRY_BF16]++;
   const double wide_one = 1, wide_zero = 0;
   const void *alpha = v->wide ? (const void *)&wide_one : &one, *beta = v->wide ? (const void *)&wide_zero : &zero;
   void *to = (void *)(uintptr_t)out; /* a device address */

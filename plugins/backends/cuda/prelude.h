@@ -57,6 +57,25 @@ K_FOUR_SMALL(uint16_t, uint64_t, b16)
 K_FOUR_SMALL(uint8_t, uint32_t, u8)
 typedef struct K_ALIGNED k_sixteen { uint32_t x[4]; } k_sixteen;
 
+/* Elements of a contraction: f32, f64, or the bits of bf16, which is the only thing here that 16 bits are. */
+GK_FN double k_wide_f32(float x) { return (double)x; }
+GK_FN double k_wide_f64(double x) { return x; }
+GK_FN double k_wide_b16(uint16_t x) { return (double)gk_from_bf16(x); }
+GK_FN void k_put_f32(float *to, double x) { *to = (float)x; }
+GK_FN void k_put_f64(double *to, double x) { *to = x; }
+GK_FN void k_put_b16(uint16_t *to, double x) { *to = gk_to_bf16((float)x); }
+#ifdef __CUDACC_RTC__
+GK_FN double k_wide(float x) { return k_wide_f32(x); }
+GK_FN double k_wide(double x) { return k_wide_f64(x); }
+GK_FN double k_wide(uint16_t x) { return k_wide_b16(x); }
+GK_FN void k_put(float *to, double x) { k_put_f32(to, x); }
+GK_FN void k_put(double *to, double x) { k_put_f64(to, x); }
+GK_FN void k_put(uint16_t *to, double x) { k_put_b16(to, x); }
+#else
+#define k_wide(X) _Generic((X), float: k_wide_f32, double: k_wide_f64, uint16_t: k_wide_b16)(X)
+#define k_put(TO, X) _Generic((TO), float *: k_put_f32, double *: k_put_f64, uint16_t *: k_put_b16)(TO, X)
+#endif
+
 /* A variance on the way: count, mean, squared deviations from it; joining two is exact about shifts (Chan, Golub & LeVeque 1979). */
 typedef struct k_moments { double n, mean, m2; } k_moments;
 GK_FN k_moments k_moments_of(double n, double shift, double sum, double squares) {

@@ -1,5 +1,5 @@
 /* run.c - programs onto the stream. A sequence of programs is done action by action the first time it is asked for (modules load, libraries make
- * their plans then), captured as one CUDA graph the second time, and replayed from then on: one call of the driver a step. */
+ * their plans then), captured as one CUDA graph the second time, and replayed from then on: one call of the driver for all steps that the host hands over together. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

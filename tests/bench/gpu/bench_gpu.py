@@ -62,7 +62,7 @@ def server(path, precision):
 def measure(case):
     path = f"{HERE}/{case}.json"
     batch = json.load(open(path))["base"]["train"]["batch"]
-    ours = {p: bench.Side(server(path, p), 1) for p in (["f32"] if DRY else ["f32", "tf32"])}
+    ours = {p: bench.Side(server(path, p), 1) for p in (["f32", "bf16"] if DRY else ["f32", "tf32", "bf16"])}
     peers = {v: bench.Side([sys.executable, PEER, path, v, "1"], 1, {"PEER_DEVICE": DEVICE}.items()) for v in VARIANTS}
     peers = {v: s for v, s in peers.items() if s.ok}
     ours = {p: s for p, s in ours.items() if s.ok}

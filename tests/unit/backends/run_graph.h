@@ -24,6 +24,7 @@ static const gantry_host rg_host = {.struct_size = sizeof(gantry_host), .abi_maj
 static rg_ctx rg_the_ctx = {.abi = {&rg_host}};
 static const gantry_backend *rg_backend;
 static void *rg_self;
+static uint32_t rg_threads = 1; /* of the session */
 
 static inline int rg_open(void) {
   if (rg_self) return 1;
@@ -38,8 +39,16 @@ static inline int rg_open(void) {
   const gantry_plugin *p = dlsym(so, GANTRY_PLUGIN_SYMBOL);
   if (!p) return 0;
   rg_backend = p->iface;
-  gantry_open o = {.struct_size = sizeof o, .threads = 1};
+  gantry_open o = {.struct_size = sizeof o, .threads = rg_threads};
   return rg_backend->open(&rg_the_ctx.abi, &o, &rg_self) == GANTRY_OK;
+}
+/* What is compiled from here on runs on so many threads. No program of the session before may be left. */
+static inline void rg_on_threads(uint32_t n) {
+  if (rg_self && n != rg_threads) {
+    rg_backend->close(rg_self);
+    rg_self = NULL;
+  }
+  rg_threads = n;
 }
 
 static inline gantry_status rg_query(void *user, const gantry_lib *l, int64_t *bytes, err *e) {

@@ -21,9 +21,9 @@ static const tolerance tolerances[] = {
   {GANTRY_OP_FIR, 1e-6, 1e-14},         {GANTRY_OP_FIR_FGRAD, 1e-6, 1e-14},    {GANTRY_OP_GRID_SAMPLE, 1e-6, 1e-14}, {GANTRY_OP_GRID_SPLAT, 1e-6, 1e-14},
   {GANTRY_OP_SCATTER_ADD, 1e-6, 1e-14}, {GANTRY_OP_PSD_POWER, 0, 1e-12},       {GANTRY_OP_EIGVALSH, 0, 1e-13},
 };
-static double tolerance_of(uint32_t op, uint32_t dtype) {
+static __attribute__((unused)) double tolerance_of(uint32_t op, uint32_t dtype) {
   for (size_t k = 0; k < sizeof tolerances / sizeof *tolerances; k++)
-    if (tolerances[k].op == op) return dtype == GANTRY_F32 ? tolerances[k].f32 : tolerances[k].f64;
+    if (tolerances[k].op == op) return dtype == GANTRY_BF16 ? 0 : dtype == GANTRY_F32 ? tolerances[k].f32 : tolerances[k].f64;
   return 0;
 }
 
@@ -41,6 +41,8 @@ static gantry_status step_bind(void *user, const char *name, uint32_t dtype, int
   sscanf(name, "%*[^:]:%lf:%lf:%lf", &lo, &hi, &step);
   for (int64_t k = 0; k < count; k++) {
     double v = lo + (hi - lo) * check_uniform(seed, (uint64_t)k);
+    /* bf16: multiples of 1/32, so that sums of products are exact in f32 in any order, and what is rounded once has one result */
+    if (dtype == GANTRY_BF16 && step == 0) v = floor(v * 32) / 32;
     dst[k] = !ir_is_float(dtype) ? floor(v) : step > 0 ? floor(v / step) * step : (double)(float)v;
     if (nan && check_uniform(seed + 500, (uint64_t)k) < 0.15) dst[k] = NAN;
   }
@@ -49,7 +51,7 @@ static gantry_status step_bind(void *user, const char *name, uint32_t dtype, int
 
 static ir_id leaf(ir_graph *g, const char *name, uint32_t dtype, uint32_t rank, const int64_t *dims) { return ir_leaf(g, GANTRY_OP_INPUT, name, dtype, rank, dims); }
 
-static const uint32_t floats[] = {GANTRY_F32, GANTRY_F64};
+static const uint32_t floats[] = {GANTRY_F32, GANTRY_F64, GANTRY_BF16}; /* bf16 last: contractions alone have it */
 
 /* ---- convolutions --------------------------------------------------------------------------------------------------------------- */
 typedef struct conv_case { uint32_t spatial; int64_t n, c, o, groups, x[3], k[3], stride[3], lo[3], hi[3], dilation[3]; } conv_case;
@@ -97,7 +99,7 @@ static __attribute__((unused)) void test_steps__convolutions_of_networks(void) {
     {3, 2, 4, 8, 1, {4, 6, 5}, {3, 3, 3}, {1, 2, 1}, {1, 1, 1}, {1, 0, 1}, {1, 1, 1}},
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
-    for (int t = 0; t < 2; t++) conv_faces(&cases[k], floats[t]);
+    for (int t = 0; t < 3; t++) conv_faces(&cases[k], floats[t]);
 }
 
 /* 4x4 filters of stride 2 with many channels, which are computed with fewer multiplications: whole and cut tiles, several slices, unequal channels. */
@@ -107,6 +109,7 @@ static __attribute__((unused)) void test_steps__convolutions_with_fewer_products
     {2, 2, 48, 33, 1, {8, 24}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},
     {2, 1, 32, 35, 1, {42, 42}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* an odd number of outputs: the last tiles are half empty */
     {2, 150, 32, 32, 1, {8, 8}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}}, /* in slices */
+    {2, 3, 32, 83, 1, {8, 12}, {4, 4}, {2, 2}, {1, 1}, {1, 1}, {1, 1}},  /* to the image, too, which takes many channels of the gradient */
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
 }
@@ -132,6 +135,12 @@ static __attribute__((unused)) void test_steps__convolutions_in_slices(void) {
     conv_faces(&many, floats[t]);
     conv_faces(&wide, floats[t]);
   }
+}
+
+/* Enough arithmetic that the batch is shared in slices, whose filter gradients are added; with and without a filter that is laid out anew. */
+static __attribute__((unused)) void test_steps__convolutions_in_slices_of_the_batch(void) {
+  static const conv_case cases[] = {{2, 32, 16, 32, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, {2, 33, 16, 20, 1, {23, 23}, {3, 3}, {2, 2}, {0, 1}, {2, 2}, {1, 1}}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) conv_faces(&cases[k], GANTRY_F32);
 }
 
 static int64_t draw(uint64_t seed, uint64_t *n, int64_t lo, int64_t hi) { return lo + (int64_t)(check_uniform(seed, (*n)++) * (double)(hi - lo + 1)); }
@@ -163,20 +172,29 @@ static void random_convolutions(uint32_t dtype, int count) {
 }
 static __attribute__((unused)) void test_steps__random_convolutions_f32(void) { random_convolutions(GANTRY_F32, 100); }
 static __attribute__((unused)) void test_steps__random_convolutions_f64(void) { random_convolutions(GANTRY_F64, 100); }
+static __attribute__((unused)) void test_steps__random_convolutions_bf16(void) { random_convolutions(GANTRY_BF16, 100); }
 
 /* ---- matrix products ------------------------------------------------------------------------------------------------------------ */
+typedef int64_t product_size[4]; /* batch m n k */
+static void products(const product_size *sizes, size_t count, uint32_t dtype) { /* each operand as it is and transposed */
+  for (size_t s = 0; s < count; s++)
+    for (int64_t flip = 0; flip < 4; flip++) {
+      const int64_t *q = sizes[s], m = q[1], n = q[2], k = q[3], ta = flip & 1, tb = flip >> 1;
+      ir_graph *g = ir_new();
+      gantry_attr at[] = {ii(GANTRY_A_TA, ta), ii(GANTRY_A_TB, tb)};
+      char what[100];
+      snprintf(what, sizeof what, "batch %lld, m %lld, n %lld, k %lld, transposed %lld", (long long)q[0], (long long)m, (long long)n, (long long)k, (long long)flip);
+      step(GANTRY_OP_MATMUL, what, g, leaf(g, "a:-1:1", dtype, 3, L(q[0], ta ? k : m, ta ? m : k)), leaf(g, "b:-1:1", dtype, 3, L(q[0], tb ? n : k, tb ? k : n)), at, 2);
+    }
+}
 static __attribute__((unused)) void test_steps__matrix_products(void) {
-  static const int64_t sizes[][4] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* batch m n k; the last is a large one */
-  for (int t = 0; t < 2; t++)
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-      for (int64_t flip = 0; flip < 4; flip++) {
-        const int64_t *q = sizes[s], m = q[1], n = q[2], k = q[3], ta = flip & 1, tb = flip >> 1;
-        ir_graph *g = ir_new();
-        gantry_attr at[] = {ii(GANTRY_A_TA, ta), ii(GANTRY_A_TB, tb)};
-        char what[100];
-        snprintf(what, sizeof what, "batch %lld, m %lld, n %lld, k %lld, transposed %lld", (long long)q[0], (long long)m, (long long)n, (long long)k, (long long)flip);
-        step(GANTRY_OP_MATMUL, what, g, leaf(g, "a:-1:1", floats[t], 3, L(q[0], ta ? k : m, ta ? m : k)), leaf(g, "b:-1:1", floats[t], 3, L(q[0], tb ? n : k, tb ? k : n)), at, 2);
-      }
+  static const product_size sizes[] = {{1, 1, 1, 1}, {1, 7, 5, 3}, {3, 4, 9, 8}, {2, 1, 16, 5}, {1, 64, 1, 100}, {1, 33, 65, 17}, {2, 70, 90, 80}}; /* the last is a large one */
+  for (int t = 0; t < 3; t++) products(sizes, sizeof sizes / sizeof *sizes, floats[t]);
+}
+/* So large that they are computed in bands: of columns, of rows, several products of them, wide ones, and with long sums. */
+static __attribute__((unused)) void test_steps__matrix_products_in_pieces(void) {
+  static const product_size sizes[] = {{1, 100, 450, 200}, {1, 300, 60, 480}, {2, 90, 470, 200}, {1, 40, 2100, 102}, {1, 512, 64, 260}, {2, 70, 450, 270}};
+  products(sizes, sizeof sizes / sizeof *sizes, GANTRY_F32);
 }
 
 /* ---- gather and scatter --------------------------------------------------------------------------------------------------------- */

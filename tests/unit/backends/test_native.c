@@ -268,4 +268,52 @@ static void test_native__takes_over(void) {
   forget();
 }
 
-T_MAIN(T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__same_bits_of_shapes), T(test_native__cache_entries), T(test_native__cache_stays_small), T(test_native__no_compiler), T(test_native__takes_over))
+/* The text that a compiler in front of the real one is given; NULL if none came. Caller frees. */
+static char *text_of(const ir_graph *g, check_values *v) {
+  char folder[260], path[300], *text = NULL, *had = strdup(getenv("PATH")), *first;
+  int64_t n, m;
+  setup();
+  snprintf(folder, sizeof folder, "%s-bin", cache);
+  snprintf(path, sizeof path, "%s/cc", folder);
+  mkdir(folder, 0700);
+  FILE *f = fopen(path, "w");
+  fprintf(f, "#!/bin/sh\nPATH='%s'\nfor last; do :; done\ncp \"$last\" '%s/text' && exec cc \"$@\"\n", had, folder);
+  fclose(f);
+  chmod(path, 0700);
+  char *want = bits(g, "interpret", v, &n, -1);
+  setenv("PATH", folder, 1);
+  first = bits(g, "compile", v, &m, -1);
+  setenv("PATH", had, 1);
+  T_CHECK(want && first && n == m && !memcmp(want, first, (size_t)n));
+  remove(path);
+  snprintf(path, sizeof path, "%s/text", folder);
+  f = fopen(path, "r");
+  if (f) text = calloc(1, 1 << 22);
+  if (text) text[fread(text, 1, (1 << 22) - 1, f)] = 0;
+  if (f) fclose(f);
+  remove(path);
+  rmdir(folder);
+  forget();
+  free(want);
+  free(first);
+  free(had);
+  return text;
+}
+
+/* Average pooling's gradient: what a pixel's two neighbours share is written once for each pair of rows, and no longer than they are: the rest would
+ * be written for each pair and read by nobody. */
+static void test_native__what_repeats_is_as_long_as_its_loop(void) {
+  int64_t whole[6] = {3, 4, 2, 5, 2, 32}, half[4] = {3, 4, 5, 32}, places[4] = {0, 1, 3, 5};
+  ir_graph *g = ir_new();
+  ir_id x = ir_leaf(g, GANTRY_OP_INPUT, "x", GANTRY_F32, 6, whole), y = ir_leaf(g, GANTRY_OP_INPUT, "y", GANTRY_F32, 4, half);
+  gantry_attr at[2] = {{.key = GANTRY_A_DIMS, .n = 6, .v.iv = whole}, {.key = GANTRY_A_AXES, .n = 4, .v.iv = places}};
+  ir_output(g, "out", ir_add(g, x, ir_scale(g, ir_op(g, GANTRY_OP_BROADCAST, &y, 1, at, 2), 0.25)));
+  check_values v = {1, 0};
+  char *text = text_of(g, &v), *function = text ? strstr(text, "static void k00000(") : NULL, *array = function ? strstr(function, "float q") : NULL;
+  long long n = 0;
+  T_CHECK(array && sscanf(array, "float q%*u[%lld]", &n) == 1 && n == 2 * 32);
+  free(text);
+  ir_free(g);
+}
+
+T_MAIN(T(test_native__what_repeats_is_as_long_as_its_loop), T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__same_bits_of_shapes), T(test_native__cache_entries), T(test_native__cache_stays_small), T(test_native__no_compiler), T(test_native__takes_over))

@@ -61,7 +61,11 @@ static void test_steps__query_says_no(void) {
   for (uint32_t op = GANTRY_OP_CONV; op <= GANTRY_OP_CONV_WGRAD; op++) {
     YES(op, 2, F32, 4, F32, 4, F32, 4, &one, 1);
     YES(op, 2, F64, 3, F64, 3, F64, 3, NULL, 0);
-    NO(op, 2, BF16, 4, BF16, 4, BF16, 4, NULL, 0);
+    YES(op, 2, BF16, 4, BF16, 4, BF16, 4, NULL, 0);
+    NO(op, 2, BF16, 4, BF16, 4, F32, 4, NULL, 0); /* one type for all three */
+    NO(op, 2, BF16, 4, F32, 4, BF16, 4, NULL, 0);
+    NO(op, 2, BF16, 6, BF16, 6, BF16, 6, NULL, 0);
+    NO(op, 2, BF16, 4, BF16, 4, BF16, 4, &three, 1);
     NO(op, 2, I32, 4, I32, 4, I32, 4, NULL, 0);
     NO(op, 2, F32, 4, F64, 4, F32, 4, NULL, 0);
     NO(op, 2, F32, 2, F32, 2, F32, 2, NULL, 0);
@@ -70,6 +74,7 @@ static void test_steps__query_says_no(void) {
     NO(op, 2, F32, 4, F32, 4, F32, 4, &three, 1);
   }
   YES(GANTRY_OP_MATMUL, 2, F64, 2, F64, 2, F64, 2, NULL, 0); NO(GANTRY_OP_MATMUL, 2, I32, 2, I32, 2, I32, 2, NULL, 0);
+  YES(GANTRY_OP_MATMUL, 2, BF16, 2, BF16, 2, BF16, 2, NULL, 0); NO(GANTRY_OP_MATMUL, 2, BF16, 2, BF16, 2, F32, 2, NULL, 0);
   NO(GANTRY_OP_MATMUL, 2, F32, 1, F32, 1, F32, 1, NULL, 0); YES(GANTRY_OP_GATHER, 2, BF16, 2, I64, 1, BF16, 2, &axis, 1);
   NO(GANTRY_OP_GATHER, 2, F32, 2, F32, 1, F32, 2, &axis, 1); NO(GANTRY_OP_GATHER, 2, F32, 2, I32, 1, F64, 2, &axis, 1);
   NO(GANTRY_OP_GATHER, 2, F32, 2, I32, 1, F32, 2, &far, 1); NO(GANTRY_OP_GATHER, 2, F32, 4, I32, 4, F32, 4, batch, 2);
@@ -87,6 +92,6 @@ static void test_steps__query_says_no(void) {
   NO(GANTRY_OP_RANDOM_BITS, 2, F32, 1, U32, 0, U32, 3, NULL, 0);
 }
 
-T_MAIN(T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels), T(test_steps__convolutions_in_slices), T(test_steps__random_convolutions_f32), T(test_steps__random_convolutions_f64), T(test_steps__matrix_products),
+T_MAIN(T(test_steps__convolutions_of_networks), T(test_steps__convolutions_with_fewer_products), T(test_steps__convolutions_of_few_channels), T(test_steps__convolutions_in_slices), T(test_steps__convolutions_in_slices_of_the_batch), T(test_steps__random_convolutions_f32), T(test_steps__random_convolutions_f64), T(test_steps__random_convolutions_bf16), T(test_steps__matrix_products), T(test_steps__matrix_products_in_pieces),
        T(test_steps__gather), T(test_steps__scatter_add), T(test_steps__argmax), T(test_steps__topk_and_sort), T(test_steps__argmax_of_windows), T(test_steps__fir), T(test_steps__grids),
        T(test_steps__random_bits), T(test_steps__linear_algebra), T(test_steps__linear_algebra_of_nan_ends), T(test_steps__query_says_no))

@@ -43,7 +43,7 @@ static void finalises(lib_conv q) {
 
 static void test_descriptors__convolutions_finalise(void) {
   if (!there()) T_SKIP("no cuDNN on this machine");
-  for (uint32_t t = GANTRY_F32; t <= GANTRY_F64; t++) {
+  for (uint32_t t = GANTRY_F32; t <= GANTRY_BF16; t++) {
     finalises(conv_of(0, t, 2, 64, 3, 64, 1, 64, 4, 2, 1, 1, 1));  /* DCGAN's first of D */
     finalises(conv_of(0, t, 2, 64, 512, 1, 1, 4, 4, 1, 0, 0, 1));  /* its last */
     finalises(conv_of(0, t, 2, 8, 128, 128, 1, 32, 3, 1, 1, 1, 1)); /* of a residual block */
@@ -95,8 +95,8 @@ static void test_descriptors__products_describe(void) {
   if (!library_open_cublas(&l)) T_SKIP("no cuBLASLt on this machine");
   for (int flip = 0; flip < 4; flip++)
     for (int64_t batch = 1; batch <= 3; batch += 2)
-      for (uint32_t t = GANTRY_F32; t <= GANTRY_F64; t++) {
-        lib_product q = {.dtype = t, .batch = batch, .m = 5, .n = 7, .k = 3, .ta = flip & 1, .tb = flip >> 1};
+      for (uint32_t t = GANTRY_F32; t <= GANTRY_BF16; t++) {
+        lib_product q = {.dtype = t, .aligned = 16, .batch = batch, .m = 5, .n = 7, .k = 3, .ta = flip & 1, .tb = flip >> 1};
         gpu g = {.lib = &l};
         gpu_product *v = gpu_product_described(&g, &q);
         T_CHECK(v != NULL);

@@ -1,4 +1,4 @@
-/* test_run.c - the CUDA backend at work on the test double: training beside the CPU backend, one graph a step, nothing uploaded between log points,
+/* test_run.c - the CUDA backend at work on the test double: training beside the CPU backend, one graph for eight steps, nothing uploaded between log points,
  * engines frozen in the run's folder, and everything that can go wrong told in one line. */
 #include <unistd.h>
 
@@ -78,6 +78,21 @@ static void test_cuda_run__dcgan_beside_the_cpu(void) {
   beside_the_cpu(DCGAN, 4, 1e-4);
 }
 
+/* Rounded to bf16 on both sides: sums of f32 in another order may put a number on the other side of a rounding, a unit of bf16 away, which trains on. */
+static char *half_of(char dst[1200], const char *base) { /* the same experiment in bf16 */
+  const char *batch = strstr(base, "\"batch\"");
+  snprintf(dst, 1200, "%.*s\"precision\": \"bf16\", %s", (int)(batch - base), base, batch);
+  return dst;
+}
+static void test_cuda_run__bf16_beside_the_cpu(void) {
+  char base[1200];
+  beside_the_cpu(half_of(base, RING), 3, 0.02);
+  test_run probe;
+  int there = test_run_open(&probe, DCGAN, 1, 0, 0);
+  test_run_close(&probe);
+  if (there) beside_the_cpu(half_of(base, DCGAN), 2, 0.02);
+}
+
 static int lines_of(const char *what) {
   char line[200];
   int n = 0;
@@ -91,20 +106,26 @@ static void clear_log(void) {
   if (f) fclose(f);
 }
 
-static void test_cuda_run__a_step_is_one_graph_and_uploads_nothing(void) {
+static void test_cuda_run__eight_steps_are_one_graph_and_upload_nothing(void) {
   NEEDS_DOUBLE;
   test_run t;
   int fd = mkstemp(log_path);
   if (fd >= 0) close(fd);
   setenv("GANTRY_DOUBLE_LOG", log_path, 1);
   if (open_on(&t, RING, "cuda", NULL, 0)) {
-    T_CHECK(!train_steps(t.r, 0, 2, &t.e)); /* done piece by piece, then captured */
+    T_CHECK(!train_steps(t.r, 0, 16, &t.e)); /* eight done piece by piece, then eight captured */
     T_CHECK(lines_of("capture") == 1);
     clear_log();
-    T_CHECK(!train_steps(t.r, 2, 10, &t.e));
-    T_CHECK(lines_of("replay") == 10);
+    T_CHECK(!train_steps(t.r, 16, 32, &t.e));
+    T_CHECK(lines_of("replay") == 4);
     T_CHECK(lines_of("capture") == 0);
     T_CHECK(lines_of("upload") == 0);
+    clear_log();
+    T_CHECK(!train_steps(t.r, 48, 7, &t.e)); /* what is left of a stretch: four steps, two, one; each for the first time */
+    T_CHECK(lines_of("replay") + lines_of("capture") == 0);
+    T_CHECK(!train_steps(t.r, 55, 6, &t.e)); /* one, captured; four, captured; one, replayed */
+    T_CHECK(lines_of("capture") == 2);
+    T_CHECK(lines_of("replay") == 3);
   }
   unsetenv("GANTRY_DOUBLE_LOG");
   unlink(log_path);
@@ -237,10 +258,30 @@ static void test_cuda_run__engines_are_frozen_in_the_folder(void) {
   buf_free(&again);
 }
 
-/* Of the engines suggested first, one is not deterministic and one rounds its operands. */
+/* What was measured for one precision is not taken for another. */
+static void test_cuda_run__engines_name_the_precision(void) {
+  NEEDS_DOUBLE;
+  char folder[] = "/tmp/gantry-engines-XXXXXX", path[100], half[1200];
+  buf text = {0};
+  err e = {0};
+  test_run t;
+  int there = test_run_open(&t, DCGAN, 1, 0, 0);
+  test_run_close(&t);
+  if (!there) T_SKIP("no Fashion-MNIST on this machine");
+  T_CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/engines.txt", folder);
+  T_CHECK(open_on(&t, half_of(half, DCGAN), "cuda", folder, 0));
+  test_run_close(&t);
+  T_CHECK(!file_read(path, &text, 1 << 20, &e) && strstr(text.p, "\nconv bf16 n8") && strstr(text.p, "\ndgrad bf16 n8") && strstr(text.p, "\nwgrad bf16 n8"));
+  unlink(path);
+  rmdir(folder);
+  buf_free(&text);
+}
+
+/* Of the engines suggested first, one is not deterministic, one sums in less than f32, and one uses tensor cores. */
 static void test_cuda_run__engines_that_are_refused(void) {
   NEEDS_DOUBLE;
-  char tf32[1200];
+  char tf32[1200], half[1200];
   test_run t;
   int fd, there = test_run_open(&t, DCGAN, 1, 0, 0);
   test_run_close(&t);
@@ -250,12 +291,13 @@ static void test_cuda_run__engines_that_are_refused(void) {
   fd = mkstemp(log_path);
   if (fd >= 0) close(fd);
   setenv("GANTRY_DOUBLE_LOG", log_path, 1);
-  for (int k = 0; k < 2; k++) {
+  for (int k = 0; k < 3; k++) {
     clear_log();
-    T_CHECK(open_on(&t, k ? tf32 : DCGAN, "cuda", NULL, 0));
+    T_CHECK(open_on(&t, k == 2 ? half_of(half, DCGAN) : k ? tf32 : DCGAN, "cuda", NULL, 0));
     test_run_close(&t);
     T_CHECK(lines_of("engine 7") == 0);
-    T_CHECK((lines_of("engine 2") > 0) == k);
+    T_CHECK(lines_of("engine 9") == 0);
+    T_CHECK((lines_of("engine 2") > 0) == (k > 0)); /* tensor cores round operands of f32, those of bf16 they take as they are */
     T_CHECK((lines_of("engine 3") > 0) == !k);
   }
   unsetenv("GANTRY_DOUBLE_LOG");
@@ -339,8 +381,11 @@ static void test_cuda_run__precisions(void) {
 #define TF32 "{\"data\": {\"name\": \"gaussians\"}, " MLP ", \"train\": {\"batch\": 16, \"precision\": \"tf32\", \"length\": {\"steps\": 2}}}"
   T_CHECK(open_on(&t, TF32, "cuda", NULL, 0));
   test_run_close(&t);
+  char half[1200];
+  T_CHECK(open_on(&t, half_of(half, RING), "cuda", NULL, 0));
+  test_run_close(&t);
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
-T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__a_step_is_one_graph_and_uploads_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
-       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__bf16_beside_the_cpu), T(test_cuda_run__eight_steps_are_one_graph_and_upload_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_name_the_precision), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))

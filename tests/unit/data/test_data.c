@@ -108,7 +108,7 @@ static void test_data__a_place_without_room_is_told(void) {
   data_memory m = {0};
   T_CHECK(data_memory_make((int64_t)1 << 60, DATA_AUTO, &m, &e) && !m.p);
   T_HAS(e.msg, "GB) does not fit into memory, and not into");
-  T_HAS(e.msg, "set XDG_CACHE_HOME to a folder with room");
+  T_HAS(e.msg, "set GANTRY_CACHE to a folder with room");
   err_clear(&e);
 #ifndef GANTRY_SANITIZED /* a sanitizer ends the process over such a request */
   T_CHECK(data_memory_make((int64_t)1 << 60, DATA_MEMORY, &m, &e) && !m.p);

@@ -23,7 +23,7 @@ static place place_new(void) {
   p.images = arena_fmt(p.mem, "%s/images", p.root);
   err e = {0};
   T_CHECK(!dir_make(p.images, &e));
-  setenv("XDG_CACHE_HOME", arena_fmt(p.mem, "%s/cache", p.root), 1);
+  setenv("GANTRY_CACHE", arena_fmt(p.mem, "%s/cache", p.root), 1);
   return p;
 }
 static void place_free(place *p) {
@@ -225,7 +225,7 @@ static void test_image_folder__damaged_png(void) {
 /* The one pack in the cache folder, or NULL. */
 static char *pack_path(place *p) {
   err e = {0};
-  char **names, *dir = arena_fmt(p->mem, "%s/cache/gantry", p->root);
+  char **names, *dir = arena_fmt(p->mem, "%s/cache", p->root);
   if (dir_list(dir, p->mem, &names, &e) || !names[0] || names[1]) return NULL;
   return path_join(p->mem, dir, names[0]);
 }
@@ -262,7 +262,7 @@ static void test_image_folder__cache(void) {
   while (d && readdir(d)) entries++;
   if (d) closedir(d);
   T_CHECK(entries == 4); /* . .. a b */
-  setenv("XDG_CACHE_HOME", "/proc/nowhere", 1);
+  setenv("GANTRY_CACHE", "/proc/nowhere", 1);
   T_CHECK(open_set(&o, &p, "train", "") && pixel(&o, 1, 0) == 90); /* nowhere to keep it: still a set */
   close_set(&o);
   place_free(&p);

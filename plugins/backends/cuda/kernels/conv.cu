@@ -13,9 +13,9 @@ if (t < N * Y[0] * Y[1] * Y[2] * O) {
         if (i0 >= 0 && i0 < X[0] && i1 >= 0 && i1 < X[1] && i2 >= 0 && i2 < X[2]) {
           const T *x = (const T *)at[0] + (((n * X[0] + i0) * X[1] + i1) * X[2] + i2) * C + first;
           const T *w = (const T *)at[1] + (((o * KS[0] + k0) * KS[1] + k1) * KS[2] + k2) * each;
-          for (long long c = 0; c < each; c++) sum += (double)x[c] * (double)w[c];
+          for (long long c = 0; c < each; c++) sum += k_wide(x[c]) * k_wide(w[c]);
         }
       }
-  ((T *)at[2])[t] = (T)sum;
+  k_put((T *)at[2] + t, sum);
 }
 K_DONE

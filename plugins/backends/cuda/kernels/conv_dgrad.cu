@@ -12,9 +12,9 @@ if (t < N * X[0] * X[1] * X[2] * C) {
         if (i0 >= 0 && i1 >= 0 && i2 >= 0 && i0 % STRIDE[0] == 0 && i1 % STRIDE[1] == 0 && i2 % STRIDE[2] == 0 && i0 / STRIDE[0] < Y[0] && i1 / STRIDE[1] < Y[1] && i2 / STRIDE[2] < Y[2]) {
           const T *g = (const T *)at[0] + (((n * Y[0] + i0 / STRIDE[0]) * Y[1] + i1 / STRIDE[1]) * Y[2] + i2 / STRIDE[2]) * O + first;
           const T *w = (const T *)at[1] + (((first * KS[0] + k0) * KS[1] + k1) * KS[2] + k2) * each + c % each;
-          for (long long o = 0; o < outs; o++) sum += (double)g[o] * (double)w[o * KS[0] * KS[1] * KS[2] * each];
+          for (long long o = 0; o < outs; o++) sum += k_wide(g[o]) * k_wide(w[o * KS[0] * KS[1] * KS[2] * each]);
         }
       }
-  ((T *)at[2])[t] = (T)sum;
+  k_put((T *)at[2] + t, sum);
 }
 K_DONE

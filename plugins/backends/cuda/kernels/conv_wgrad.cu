@@ -8,7 +8,7 @@ for (long long t = tid; t < N * Y[0] * Y[1] * Y[2]; t += K_BLOCK) {
   const long long y2 = t % Y[2], y1 = t / Y[2] % Y[1], y0 = t / Y[2] / Y[1] % Y[0], n = t / Y[2] / Y[1] / Y[0];
   const long long i0 = y0 * STRIDE[0] + k0 * DIL[0] - LO[0], i1 = y1 * STRIDE[1] + k1 * DIL[1] - LO[1], i2 = y2 * STRIDE[2] + k2 * DIL[2] - LO[2];
   if (i0 >= 0 && i0 < X[0] && i1 >= 0 && i1 < X[1] && i2 >= 0 && i2 < X[2])
-    sum += (double)((const T *)at[0])[(((n * X[0] + i0) * X[1] + i1) * X[2] + i2) * C + from] * (double)((const T *)at[1])[t * O + o];
+    sum += k_wide(((const T *)at[0])[(((n * X[0] + i0) * X[1] + i1) * X[2] + i2) * C + from]) * k_wide(((const T *)at[1])[t * O + o]);
 }
 lane[tid] = sum;
 K_SYNC
@@ -18,5 +18,5 @@ for (int half = K_BLOCK / 2; half; half /= 2) {
   K_SYNC
 }
 K_THREADS
-if (tid == 0) ((T *)at[2])[block] = (T)lane[0];
+if (tid == 0) k_put((T *)at[2] + block, lane[0]);
 K_DONE

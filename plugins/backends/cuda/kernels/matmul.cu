@@ -16,10 +16,10 @@ for (long long k0 = 0; k0 < KK; k0 += 16) {
   K_SYNC
   K_THREADS
   const int i = tid / 16, j = tid % 16;
-  for (int k = 0; k < 16; k++) K_MINE(sum) += (double)left[i][k] * (double)right[k][j];
+  for (int k = 0; k < 16; k++) K_MINE(sum) += k_wide(left[i][k]) * k_wide(right[k][j]);
   K_SYNC
 }
 K_THREADS
 const long long i = row + tid / 16, j = column + tid % 16;
-if (i < M && j < NN) out[i * NN + j] = (T)K_MINE(sum);
+if (i < M && j < NN) k_put(out + i * NN + j, K_MINE(sum));
 K_DONE
