@@ -84,12 +84,13 @@ static void effects(const report_model *m, arena *a, buf *b) {
     if (isnan(c->e.p)) buf_puts(b, "<td class=\"n\">-</td><td class=\"n\">-</td></tr>\n");
     else buf_printf(b, "<td class=\"n\">%.3g <small>(least possible %.3g)</small></td><td class=\"n\">%.3g</td></tr>\n", c->e.p, c->e.p_least, c->p_holm);
   }
-  buf_puts(b, "</table><p><small>A context is a setting of all other factors; pairs have equal seeds. The interval uses the larger of the variances between seeds and within contexts (max rule).</small></p>\n");
+  buf_puts(b, "</table><p><small>A context is a setting of all other factors, and pairs that share a run are one; pairs have equal seeds. The interval uses the larger of the variances between seeds and within contexts (max rule).</small></p>\n");
 }
 
 static gantry_status chart(db *d, const report_model *m, const char *metric, const char *weights, int log_y, arena *a, buf *b, err *e) {
   db_table t;
-  TRY(db_query(d, a, &t, e, "SELECT cell,seed,step,value FROM curves WHERE grid=?1 AND metric=?2 AND (weights IS NULL OR weights=?3) ORDER BY cell,seed,step", "ttt", m->grid, metric, weights));
+  TRY(db_query(d, a, &t, e, "SELECT cell,seed,step,value FROM (SELECT cell,seed,step,value,weights,max(weights=?3) OVER (PARTITION BY cell,seed) has FROM curves WHERE grid=?1 AND metric=?2 AND (weights IS NULL OR weights<>'real'))"
+               " WHERE weights IS NULL OR weights=?3 OR NOT has ORDER BY cell,seed,step", "ttt", m->grid, metric, weights));
   if (!t.n_rows) return GANTRY_OK;
   uint32_t most = m->n_cells * (m->n_seeds + 1);
   svg_series *s = ARENA_ARRAY(a, svg_series, most + 1);

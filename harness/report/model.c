@@ -277,6 +277,7 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
   if (failed) warn(m, arena_fmt(a, "%u run%s failed and %s missing from every number here.", failed, failed == 1 ? "" : "s", failed == 1 ? "is" : "are"));
   if (pruned) warn(m, arena_fmt(a, "%u run%s ended early (early_stopping): means and intervals are of those that were let live, which flatters settings that are often bad.", pruned, pruned == 1 ? " was" : "s were"));
   if (open) warn(m, arena_fmt(a, "%u run%s not finished: `gantry run` continues the grid.", open, open == 1 ? " is" : "s are"));
+  if (m->base < 0 && m->n_factors && with) warn(m, "No cell has every factor at its baseline, so none is compared with it; effects are of pairs of cells that differ in one factor.");
   if (!strcmp(m->reduce, "best")) warn(m, "The best evaluation of each run is compared: that flatters runs with more evaluations.");
   return GANTRY_OK;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/fault.h"
@@ -75,7 +76,10 @@ static void event(loop *l, int level, const char *code, const char *text) {
 static gantry_status artifact(loop *l, const char *kind, const char *path, const char *sha, int64_t bytes, err *e) {
   char hex[65];
   arena *a = arena_new();
-  gantry_status st = sha ? GANTRY_OK : file_sha256(path_join(a, l->o->dir, path), hex, e);
+  struct stat info;
+  const char *file = path_join(a, l->o->dir, path);
+  gantry_status st = sha ? GANTRY_OK : file_sha256(file, hex, e);
+  if (!bytes && !stat(file, &info)) bytes = info.st_size;
   if (!st) {
     rec r = {.type = REC_ARTIFACT, .step = l->step};
     r.u.artifact.kind = kind;

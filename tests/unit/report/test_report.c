@@ -226,6 +226,27 @@ static void test_report__the_spread_is_of_the_judged_values(void) {
   end(&x);
 }
 
+/* Where some cells average their weights and others do not, the curves have every cell, each by what it is judged by. */
+static void test_report__curves_have_every_cell(void) {
+  static const double value[2][4] = {{0.25, 0.5}, {0.25, 0.75}}, loss[2] = {1, 2};
+  w x;
+  db_run r;
+  buf b = {0};
+  small(&x, value, 2, loss);
+  for (int s = 0; s < 2; s++) {
+    T_CHECK(db_find_run(x.d, s ? "key-1-1" : "key-1-0", x.a, &r, &x.e) == 0);
+    for (int step = 0; step <= 100; step += 50)
+      db_record(x.d, r.id, &(rec){.type = REC_EVAL, .step = step, .u.eval = {.metric = "cov.high_quality", .protocol = "cov fake=2000", .weights = "ema", .value = 0.5, .n_fake = 2000, .ms = 1, .better = 1}}, &x.e);
+  }
+  T_CHECK(db_commit(x.d, &x.e) == 0);
+  x.m.weights = "auto";
+  T_CHECK(report_html(x.d, &x.m, x.out, x.a, &b, &x.e) == 0);
+  const char *from = strstr(b.p, "<h2>Curves"), *to = from ? strstr(from, "loss_d") : NULL, *off = from ? strstr(from, "pl=off") : NULL;
+  T_CHECK(to && off && off < to);
+  buf_free(&b);
+  end(&x);
+}
+
 static void test_report__nan_is_told(void) {
   static const double all[2][4] = {{NAN, NAN}, {NAN, NAN}}, one[2][4] = {{0.25, 0.5}, {NAN, 0.75}}, loss[2] = {1, 2};
   w x;
@@ -248,4 +269,4 @@ static void test_report__references_are_of_the_judged_protocol(void) {
   end(&x);
 }
 
-T_MAIN(T(test_report__the_spread_is_of_the_judged_values), T(test_report__two_pairs_of_counts_claim_nothing), T(test_report__a_level_that_changed_nothing), T(test_report__nan_is_told), T(test_report__references_are_of_the_judged_protocol), T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))
+T_MAIN(T(test_report__curves_have_every_cell), T(test_report__the_spread_is_of_the_judged_values), T(test_report__two_pairs_of_counts_claim_nothing), T(test_report__a_level_that_changed_nothing), T(test_report__nan_is_told), T(test_report__references_are_of_the_judged_protocol), T(test_report__model), T(test_report__text), T(test_report__html_is_whole_and_the_same_twice), T(test_report__markdown), T(test_report__svg_survives_any_numbers))
