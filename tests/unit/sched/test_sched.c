@@ -321,7 +321,10 @@ static void test_sched__stops_on_a_signal_and_continues(void) {
     db_close(w.d);
     _exit(ok ? 0 : 1);
   }
-  usleep(400000);
+  char dir[200];
+  snprintf(dir, sizeof dir, "%s/runs/t/000-b=6/s1", w.out);
+  for (int k = 0; k < 1000 && !starts(dir); k++) usleep(10000); /* until its worker is at work */
+  usleep(200000);
   kill(child, SIGTERM);
   int status;
   waitpid(child, &status, 0);
