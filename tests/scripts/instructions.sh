@@ -10,7 +10,7 @@ had=$(sed -n 's/^planning ring: *//p' tests/bench/instructions.txt)
 # How often a growing array moves depends on where it lies, a twentieth of the whole; so the least of three counts is meant, and the first that is low enough ends it.
 now=0
 for try in 1 2 3; do
-  said=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=exec_compile "${GANTRY:-./gantry}" explain experiments/ring.json --cell 1 --stage plan 2>&1 >/dev/null)
+  said=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=exec_compile_in "${GANTRY:-./gantry}" explain experiments/ring.json --cell 1 --stage plan 2>&1 >/dev/null)
   count=$(echo "$said" | sed -n 's/.*Collected : *//p')
   [ -n "$count" ] && [ "$count" -gt 0 ] || { echo "callgrind counted nothing: $said"; exit 1; }
   [ "$now" -gt 0 ] && [ "$now" -le "$count" ] || now=$count
