@@ -321,10 +321,17 @@ static void test_sched__stops_on_a_signal_and_continues(void) {
     db_close(w.d);
     _exit(ok ? 0 : 1);
   }
-  char dir[200];
-  snprintf(dir, sizeof dir, "%s/runs/t/000-b=6/s1", w.out);
-  for (int k = 0; k < 1000 && !starts(dir); k++) usleep(10000); /* until its worker is at work */
-  usleep(200000);
+  for (int k = 0, going = 0; k < 200 && !going; k++) { /* before its run is going, the signal would end it like any program */
+    db *look = NULL;
+    err none = {0};
+    usleep(100000);
+    if (db_open_read(arena_fmt(w.a, "%s/gantry.db", w.out), &look, &none)) continue;
+    w.d = look;
+    going = ask(&w, "SELECT count(*) FROM runs WHERE status='running'") > 0;
+    db_close(look);
+    err_clear(&w.e); /* it may not have its tables yet */
+    w.d = NULL;
+  }
   kill(child, SIGTERM);
   int status;
   waitpid(child, &status, 0);
