@@ -7,6 +7,17 @@
 #include "config/loading.h"
 #include "config/resolve.h"
 
+/* Some cell computes the judged metric before its end: without that no run would ever be stopped. */
+static int seen_on_the_way(const cfg_experiment *x) {
+  size_t n = strcspn(x->judge_metric, ".");
+  for (uint32_t k = 0; k < x->n_cells; k++)
+    for (uint32_t j = 0; x->cells[k].run && j < x->cells[k].run->n_metrics; j++) {
+      const cfg_element *el = &x->cells[k].run->metrics[j].el;
+      if (!strncmp(el->id, x->judge_metric, n) && !el->id[n] && el->every.unit && el->every.unit != CFG_END) return 1;
+    }
+  return 0;
+}
+
 gantry_status loading_early(loading *l) {
   static const char *const known[] = {"rule", "after", "factor", "least", NULL}, *const rules[] = {"median", "asha", NULL};
   const doc *src;
@@ -28,4 +39,13 @@ gantry_status loading_early(loading *l) {
   if (q->after.unit == CFG_EPOCHS || q->after.unit == CFG_END) return layers_fail(&rs.from, "early_stopping.after", AT_VALUE, l->e, "early_stopping.after counts steps, images, kimg or a fraction of the run");
   if (!l->x->judge_metric || !l->x->judge_better) return layers_fail(&rs.from, at, AT_KEY, l->e, "early_stopping needs a metric to judge by, of which more or less is better: see \"judge\"");
   return GANTRY_OK;
+}
+
+gantry_status loading_early_seen(loading *l) {
+  const doc *src;
+  if (!loading_top(l, "early_stopping", &src) || seen_on_the_way(l->x)) return GANTRY_OK;
+  layer root = {.path = "", .value = src->root, .src = src};
+  layers from = {&root, 1};
+  const char *metric = l->x->judge_metric;
+  return layers_fail(&from, "early_stopping", AT_KEY, l->e, "early_stopping looks at %s on the way, which is computed at the end only: set metrics.%.*s.every to less than a run's length", metric, (int)strcspn(metric, "."), metric);
 }

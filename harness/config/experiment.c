@@ -188,6 +188,7 @@ static gantry_status load(loading *l, const char *path) {
   l->in.src_design = src;
   gantry_status st = make_combos(&l->in, design, src->root, l->a, &c, l->e);
   if (!st) st = loading_cells(l, &c);
+  if (!st) st = loading_early_seen(l);
   if (!st) st = loading_judge_weights(l);
   free(c.p);
   if (!st) write_spec(l);

@@ -26,5 +26,6 @@ const json_t *loading_top(loading *l, const char *key, const doc **src);
 gantry_status loading_judge(loading *l);
 gantry_status loading_judge_weights(loading *l); /* once the cells are there */
 gantry_status loading_early(loading *l);
+gantry_status loading_early_seen(loading *l); /* once the cells are there: the judged metric is computed before the end in some of them */
 gantry_status loading_cells(loading *l, const combos *c);
 #endif
