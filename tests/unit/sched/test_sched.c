@@ -124,7 +124,7 @@ static void begin(world *w, const char *batches, int seeds, int steps) {
   T_CHECK(mkdtemp(w->out) != NULL);
   snprintf(path, sizeof path, "%s/exp.json", w->out);
   snprintf(text, sizeof text, "{\"gantry\": 1, \"name\": \"t\", \"base\": {\"data\": {\"name\": \"gaussians\"}, \"g\": {\"arch\": {\"name\": \"dcgan\"}}, \"d\": {\"arch\": {\"name\": \"dcgan\"}}, \"log\": {\"every\": {\"kimg\": 1}},"
-           "\"train\": {\"length\": {\"steps\": %d}}, \"metrics\": {\"fid\": {\"name\": \"fid\"}}}, \"axes\": {\"b\": {\"path\": \"train.batch\", \"values\": [%s]}}, \"seeds\": %d}", steps, batches, seeds);
+           "\"train\": {\"length\": {\"steps\": %d}}, \"metrics\": {\"fid\": {\"name\": \"fid\", \"every\": {\"steps\": 2}}}}, \"axes\": {\"b\": {\"path\": \"train.batch\", \"values\": [%s]}}, \"seeds\": %d}", steps, batches, seeds);
   T_CHECK(file_write(path, text, strlen(text), &w->e) == 0);
   T_CHECK(cfg_load(path, reg, NULL, &w->x, &w->e) == 0);
   w->o = (sched_options){.exe = proc_self(w->self, sizeof w->self), .out = w->out, .quiet = 1, .retries = 1};
