@@ -6,7 +6,7 @@ set -u
 passed=0 failed=0 skipped=0
 R=build/check
 rm -rf "$R"; mkdir -p "$R"
-export GANTRY_ROOT=$PWD OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
+export GANTRY_ROOT=$PWD OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 GANTRY_CACHE=$PWD/build/check-cache # never the user's
 skip() { echo "skip $1: $2"; skipped=$((skipped + 1)); }
 part() { # title, command...: a script that ends with "N passed, N failed, N skipped"
   local t0=$SECONDS p f s

@@ -5,7 +5,7 @@
 set -u
 san=$1 R=build/check
 mkdir -p "$R"; rm -f "$R/$san"-test_*
-export GANTRY_ROOT=$PWD OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
+export GANTRY_ROOT=$PWD OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 GANTRY_CACHE=${GANTRY_CACHE:-$PWD/build/check-cache}
 # What the system's libraries keep until the end (dlopen'ed plugins are never unloaded) is not ours to free.
 export ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 one() { # sanitizer, binary
