@@ -27,7 +27,7 @@ class Net:
         self.new, self.cache, self.biased = {}, {}, []
         self.pack = int(cfg["d"].get("pack", 1)) if role == "d" else 1
         self.classes = None
-        self.half = cfg["train"].get("precision") == "bf16"
+        self.bf16 = cfg["train"].get("precision") == "bf16"
 
     def get(self, name):
         if name in self.params:
@@ -68,19 +68,19 @@ class Net:
 
     def linear(self, name, x, bias):
         w = self.weight(f"{name}/weight", 0).T
-        y = half.product(x, w) if self.half else x @ w
+        y = half.product(x, w) if self.bf16 else x @ w
         return self.add_bias(name, y) if bias else y
 
     def conv(self, name, x, stride, pad, bias):
         w = self.weight(f"{name}/weight", 0).permute(0, 3, 1, 2)
         x = x.permute(0, 3, 1, 2)
-        y = (half.conv(x, w, stride, pad) if self.half else F.conv2d(x, w, stride=stride, padding=pad)).permute(0, 2, 3, 1)
+        y = (half.conv(x, w, stride, pad) if self.bf16 else F.conv2d(x, w, stride=stride, padding=pad)).permute(0, 2, 3, 1)
         return self.add_bias(name, y) if bias else y
 
     def conv_transposed(self, name, x, bias):
         w = self.weight(f"{name}/weight", 3).permute(0, 3, 1, 2)
         x = x.permute(0, 3, 1, 2)
-        y = (half.conv_transposed(x, w) if self.half else F.conv_transpose2d(x, w, stride=2, padding=1)).permute(0, 2, 3, 1)
+        y = (half.conv_transposed(x, w) if self.bf16 else F.conv_transpose2d(x, w, stride=2, padding=1)).permute(0, 2, 3, 1)
         return self.add_bias(name, y) if bias else y
 
     def norm(self, name, x, kind):
