@@ -1,4 +1,5 @@
 /* The database: the questions people ask of it, batches, resuming, read-only access, foreign files, and how fast rows go in. */
+#include "opened.h"
 #include "synthetic.h"
 
 #include <sqlite3.h>
@@ -8,24 +9,6 @@
 #include "base/files.h"
 #include "store/layout.h"
 
-typedef struct w { char out[64], path[100]; db *d; arena *a; err e; } w;
-static void begin(w *x) {
-  uint32_t lost;
-  memset(x, 0, sizeof *x);
-  x->a = arena_new();
-  strcpy(x->out, "/tmp/gantry-test-XXXXXX");
-  T_CHECK(mkdtemp(x->out) != NULL);
-  snprintf(x->path, sizeof x->path, "%s/gantry.db", x->out);
-  T_CHECK(db_open(x->out, &x->d, &lost, &x->e) == 0);
-  T_STR(x->e.msg, "");
-}
-static void end(w *x) {
-  char cmd[100];
-  db_close(x->d);
-  arena_free(x->a);
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", x->out);
-  T_CHECK(system(cmd) == 0);
-}
 /* All rows as "a|b;c|d". */
 static const char *ask(w *x, const char *sql) {
   db_table t;

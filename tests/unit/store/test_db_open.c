@@ -1,4 +1,5 @@
 /* Opening the database beside others: locks of other programs, and folders that cannot be written. */
+#include "opened.h"
 #include "synthetic.h"
 
 #include <signal.h>
@@ -8,25 +9,6 @@
 #include <time.h>
 
 #include "base/files.h"
-
-typedef struct w { char out[64], path[100]; db *d; arena *a; err e; } w;
-static void begin(w *x) {
-  uint32_t lost;
-  memset(x, 0, sizeof *x);
-  x->a = arena_new();
-  strcpy(x->out, "/tmp/gantry-test-XXXXXX");
-  T_CHECK(mkdtemp(x->out) != NULL);
-  snprintf(x->path, sizeof x->path, "%s/gantry.db", x->out);
-  T_CHECK(db_open(x->out, &x->d, &lost, &x->e) == 0);
-  T_STR(x->e.msg, "");
-}
-static void end(w *x) {
-  char cmd[100];
-  db_close(x->d);
-  arena_free(x->a);
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", x->out);
-  T_CHECK(system(cmd) == 0);
-}
 
 /* Another program's open transaction is waited for; not once a signal asks us to stop, and then the message says what to do. */
 static void test_db_open__a_lock_of_others_is_waited_for(void) {
