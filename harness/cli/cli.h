@@ -12,5 +12,4 @@ gantry_status cli_db(arena *a, const char *given, db **out, err *e); /* for read
 gantry_status cli_find_run(db *d, arena *a, const char *what, db_table *row, err *e);
 enum { PRINT_TEXT, PRINT_JSON, PRINT_CSV };
 void cli_print(const db_table *t, int how); /* to standard output */
-void cli_json_text(buf *b, const char *s);
 #endif

@@ -7,6 +7,7 @@
 #include "base/image.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "report/exchange.h"
 
 typedef struct seen { const char *what, *data, *nets, *metrics, *judge, *name; int size, batch, steps; } seen;
 
@@ -42,7 +43,7 @@ static gantry_status look(const char *path, arena *a, seen *s, err *e) {
   }
   s->name = slash && slash[1] ? slash + 1 : "data";
   buf quoted = {0};
-  cli_json_text(&quoted, dir);
+  exchange_json(&quoted, dir);
   if (idx) {
     s->what = arena_fmt(a, "%u IDX file%s of images", idx, idx == 1 ? "" : "s");
     s->data = arena_fmt(a, "{\"name\": \"idx\", \"path\": %s, \"split\": \"train\"}", quoted.p);

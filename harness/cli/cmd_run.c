@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/open.h"
+#include "report/exchange.h"
 #include "report/model.h"
 #include "sched/sched.h"
 #include "store/layout.h"
@@ -44,7 +45,7 @@ static gantry_status conclude(db *d, const cfg_experiment *x, const sched_plan *
   TRY(report_load(d, x->name, a, &m, e));
   if (json) {
     buf_printf(&b, "{\"grid\": \"%s\", \"database\": ", x->name);
-    cli_json_text(&b, layout_db(a, out));
+    exchange_json(&b, layout_db(a, out));
     buf_printf(&b, ", \"already_done\": %u, \"done\": %u, \"diverged\": %u, \"pruned\": %u, \"failed\": %u, \"stopped\": %u, \"left\": %u}\n", p->count[SCHED_DONE], r->done, r->diverged, r->pruned, r->failed, r->stopped, r->left);
   } else {
     report_text(&m, a, &b);

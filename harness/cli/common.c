@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "report/exchange.h"
 #include "report/model.h"
 #include "store/layout.h"
 
@@ -31,34 +32,9 @@ gantry_status cli_find_run(db *d, arena *a, const char *what, db_table *row, err
   return err_set(e, GANTRY_E_CONFIG, "there is no run \"%s\"; a run is named by the beginning of its uid or as grid/cell/seed (see gantry ls)", what);
 }
 
-void cli_json_text(buf *b, const char *s) {
-  if (!s) {
-    buf_puts(b, "null");
-    return;
-  }
-  buf_putc(b, '"');
-  for (; *s; s++) {
-    if (*s == '"' || *s == '\\') buf_printf(b, "\\%c", *s);
-    else if ((unsigned char)*s < 0x20) buf_printf(b, "\\u%04x", *s);
-    else buf_putc(b, *s);
-  }
-  buf_putc(b, '"');
-}
-
 static void json_value(buf *b, const db_value *v) {
   if (v->type == DB_INT || (v->type == DB_REAL && isfinite(v->f))) buf_puts(b, v->s);
-  else cli_json_text(b, v->s);
-}
-
-static void csv_value(buf *b, const char *s) {
-  if (!s) return;
-  if (!strpbrk(s, ",\"\r\n")) {
-    buf_puts(b, s);
-    return;
-  }
-  buf_putc(b, '"');
-  for (; *s; s++) buf_printf(b, *s == '"' ? "\"\"" : "%c", *s);
-  buf_putc(b, '"');
+  else exchange_json(b, v->s);
 }
 
 void cli_print(const db_table *t, int how) {
@@ -71,7 +47,7 @@ void cli_print(const db_table *t, int how) {
       buf_puts(&b, r ? ",\n {" : "\n {");
       for (uint32_t c = 0; c < t->n_cols; c++) {
         if (c) buf_puts(&b, ", ");
-        cli_json_text(&b, t->cols[c]);
+        exchange_json(&b, t->cols[c]);
         buf_puts(&b, ": ");
         json_value(&b, db_at(t, r, c));
       }
@@ -82,7 +58,7 @@ void cli_print(const db_table *t, int how) {
     for (uint32_t r = 0; r <= t->n_rows; r++) {
       for (uint32_t c = 0; c < t->n_cols; c++) {
         if (c) buf_putc(&b, ',');
-        csv_value(&b, r ? db_at(t, r - 1, c)->s : t->cols[c]);
+        exchange_csv(&b, r ? db_at(t, r - 1, c)->s : t->cols[c]);
       }
       buf_putc(&b, '\n');
     }

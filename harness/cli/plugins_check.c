@@ -7,6 +7,7 @@
 #include "check/conform.h"
 #include "cli/cli.h"
 #include "cli/plugins_check.h"
+#include "report/exchange.h"
 
 /* Skipped tests with one reason are one line, behind the others: after a refused file there are many. */
 static void print_skips(const check_report *r) {
@@ -39,20 +40,20 @@ static void print_text(const check_report *r, uint64_t seed, int all) {
 static void print_json(const check_report *r, uint64_t seed, int first) {
   buf b = {0};
   buf_puts(&b, first ? "\n {\"file\": " : ",\n {\"file\": ");
-  cli_json_text(&b, r->path);
+  exchange_json(&b, r->path);
   buf_puts(&b, ", \"kind\": ");
-  cli_json_text(&b, r->kind[0] ? r->kind : NULL);
+  exchange_json(&b, r->kind[0] ? r->kind : NULL);
   buf_puts(&b, ", \"name\": ");
-  cli_json_text(&b, r->name[0] ? r->name : NULL);
+  exchange_json(&b, r->name[0] ? r->name : NULL);
   buf_printf(&b, ", \"seed\": %llu, \"counts\": {", (unsigned long long)seed);
   for (uint32_t k = 0; k < CHECK_VERDICTS; k++) buf_printf(&b, "%s\"%s\": %u", k ? ", " : "", check_verdict_name(k), r->count[k]);
   buf_puts(&b, "}, \"results\": [");
   for (uint32_t k = 0; k < r->results.n; k++) {
     const check_result *x = &r->results.p[k];
     buf_puts(&b, k ? ",\n  {\"test\": " : "\n  {\"test\": ");
-    cli_json_text(&b, x->test);
+    exchange_json(&b, x->test);
     buf_printf(&b, ", \"verdict\": \"%s\", \"ms\": %lld, \"why\": ", check_verdict_name(x->verdict), (long long)x->ms);
-    cli_json_text(&b, x->why);
+    exchange_json(&b, x->why);
     buf_putc(&b, '}');
   }
   buf_puts(&b, "]}");

@@ -64,10 +64,8 @@ static void effects(const report_model *m, arena *a, buf *b) {
   svg_interval *v = ARENA_ARRAY(a, svg_interval, m->n_contrasts);
   for (uint32_t k = 0; k < m->n_contrasts; k++) {
     const report_contrast *c = &m->contrasts[k];
-#define SHOWN(q) (m->log_scale ? 100 * expm1(q) : (q))
     v[k] = (svg_interval){.label = arena_fmt(a, "%s: %s → %s", c->factor, c->from, c->to), .text = arena_fmt(a, "%s %s", report_change(m, a, c->e.mean), report_change_interval(m, a, &c->e)),
-                          .mid = SHOWN(c->e.mean), .lo = SHOWN(c->e.lo), .hi = SHOWN(c->e.hi)};
-#undef SHOWN
+                          .mid = report_shown(m, c->e.mean), .lo = report_shown(m, c->e.lo), .hi = report_shown(m, c->e.hi)};
   }
   svg_intervals(b, arena_fmt(a, "change of %s%s (%s is better)", m->metric, m->log_scale ? " in %" : "", m->higher ? "right" : "left"), v, m->n_contrasts);
   buf_puts(b, "<table><tr><th>factor</th><th>from → to</th><th class=\"n\">mean change</th><th class=\"n\">95 % interval</th><th class=\"n\">contexts × seeds</th><th class=\"n\">smallest … largest by context</th><th class=\"n\">lower in</th><th class=\"n\">p (sign flips)</th><th class=\"n\">Holm</th></tr>\n");

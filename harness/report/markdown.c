@@ -3,8 +3,8 @@
 
 #include "report/model.h"
 
-static void cell(buf *b, const char *s) { /* a bar would end the column */
-  for (; s && *s; s++) buf_printf(b, *s == '|' ? "\\|" : "%c", *s);
+static void cell(buf *b, const char *s) { /* a bar would end the column, a break the row */
+  for (; s && *s; s++) buf_printf(b, *s == '|' ? "\\|" : "%c", *s == '\n' || *s == '\r' ? ' ' : *s);
 }
 
 gantry_status report_markdown(db *d, const report_model *m, arena *a, buf *b, err *e) {
@@ -40,7 +40,11 @@ gantry_status report_markdown(db *d, const report_model *m, arena *a, buf *b, er
     buf_puts(b, "\n| factor | from → to | mean change | 95 % interval | contexts × seeds | p (sign flips) | Holm |\n|---|---|--:|--:|--:|--:|--:|\n");
     for (uint32_t k = 0; k < m->n_contrasts; k++) {
       const report_contrast *c = &m->contrasts[k];
-      buf_printf(b, "| %s | %s → %s | %s | %s | %u × %u | %s | %s |\n", c->factor, c->from, c->to, report_change(m, a, c->e.mean), report_change_interval(m, a, &c->e), c->e.contexts, c->e.seeds,
+      buf_printf(b, "| %s | ", c->factor);
+      cell(b, c->from);
+      buf_puts(b, " → ");
+      cell(b, c->to);
+      buf_printf(b, " | %s | %s | %u × %u | %s | %s |\n", report_change(m, a, c->e.mean), report_change_interval(m, a, &c->e), c->e.contexts, c->e.seeds,
                  isnan(c->e.p) ? "-" : arena_fmt(a, "%.3g", c->e.p), isnan(c->p_holm) ? "-" : arena_fmt(a, "%.3g", c->p_holm));
     }
   }

@@ -2,7 +2,6 @@
  *
  * Means leave out diverged runs and say how many there were. Comparisons are always between equal seeds. */
 #include "report/model.h"
-#include "report/pairs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -118,6 +117,7 @@ static gantry_status load_runs(db *d, arena *a, report_model *m, err *e) {
   return GANTRY_OK;
 }
 
+uint32_t report_planned(const report_cell *c) { return c->done + c->diverged + c->failed + c->pruned + c->unfinished; }
 const report_run *report_run_at(const report_model *m, uint32_t cell, uint32_t seed) { return &m->runs[(size_t)cell * m->n_seeds + seed]; }
 
 static double scaled(const report_model *m, double v) { return m->log_scale ? log(v) : v; }
@@ -130,6 +130,13 @@ static uint32_t find_pairs(const report_model *m, arena *a, uint32_t f, uint32_t
   pairs_cell *c = ARENA_ARRAY(a, pairs_cell, m->n_cells + 1);
   for (uint32_t k = 0; k < m->n_cells; k++) c[k] = (pairs_cell){m->cells[k].level, m->cells[k].same_as, m->cells[k].excluded != NULL};
   return pairs_find(c, m->n_cells, m->n_factors, f, (int32_t)m->factors[f].baseline, (int32_t)level, a, p, contexts);
+}
+
+uint32_t report_pairs(const report_model *m, const report_contrast *c, arena *a, const pairs_pair **p) {
+  pairs_pair *found;
+  uint32_t contexts, n = find_pairs(m, a, c->f, c->level, &found, &contexts);
+  *p = found;
+  return n;
 }
 
 static void contrast(report_model *m, arena *a, uint32_t f, uint32_t level) {
@@ -230,11 +237,21 @@ static void compare_cells(report_model *m, arena *a) {
   }
 }
 
+static gantry_status set_metric(db *d, const char *metric, arena *a, report_model *m, err *e) {
+  db_table t;
+  TRY(db_query(d, a, &t, e, "SELECT goal FROM metric WHERE name=?", "t", metric));
+  m->metric = metric;
+  m->higher = t.n_rows && db_at(&t, 0, 0)->s && !strcmp(db_at(&t, 0, 0)->s, "max");
+  return GANTRY_OK;
+}
+
 static void warn(report_model *m, const char *text) { m->warnings[m->n_warnings++] = text; }
 
-gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, err *e) {
+/* What a metric that is not the judging one is looked at by; NULL: the judging one. */
+static gantry_status load(db *d, const char *grid, const char *metric, arena *a, report_model *m, err *e) {
   *m = (report_model){0};
   TRY(load_grid(d, grid, a, m, e));
+  if (metric) TRY(set_metric(d, metric, a, m, e));
   TRY(load_factors(d, a, m, e));
   TRY(load_cells(d, a, m, e));
   TRY(load_runs(d, a, m, e));
@@ -279,5 +296,18 @@ gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, er
   if (open) warn(m, arena_fmt(a, "%u run%s not finished: `gantry run` continues the grid.", open, open == 1 ? " is" : "s are"));
   if (m->base < 0 && m->n_factors && with) warn(m, "No cell has every factor at its baseline, so none is compared with it; effects are of pairs of cells that differ in one factor.");
   if (!strcmp(m->reduce, "best")) warn(m, "The best evaluation of each run is compared: that flatters runs with more evaluations.");
+  return GANTRY_OK;
+}
+
+gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, err *e) { return load(d, grid, NULL, a, m, e); }
+
+gantry_status report_load_all(db *d, const char *grid, arena *a, report_model **out, uint32_t *n, err *e) {
+  db_table t;
+  report_model judged;
+  TRY(load(d, grid, NULL, a, &judged, e));
+  TRY(db_query(d, a, &t, e, "SELECT DISTINCT m.name FROM cell_run c JOIN eval v ON v.run_id=c.run_id JOIN metric m ON m.id=v.metric_id WHERE c.grid_id=?1 AND v.weights<>'real' AND m.name IS NOT ?2 ORDER BY 1", "it", judged.grid_id, judged.metric));
+  *out = ARENA_ARRAY(a, report_model, t.n_rows + 1);
+  **out = judged;
+  for (*n = 1; *n <= t.n_rows; ++*n) TRY(load(d, judged.grid, db_at(&t, *n - 1, 0)->s, a, *out + *n, e));
   return GANTRY_OK;
 }

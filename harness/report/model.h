@@ -1,6 +1,7 @@
 /* model.h - one grid as the reports see it: cells x seeds of the judging metric, what differs from what, and how sure that is. */
 #ifndef REPORT_MODEL_H
 #define REPORT_MODEL_H
+#include "report/pairs.h"
 #include "report/stats.h"
 #include "store/db.h"
 
@@ -39,7 +40,15 @@ typedef struct report_model {
 
 /* grid NULL: the newest. */
 gantry_status report_load(db *d, const char *grid, arena *a, report_model *m, err *e);
+/* Every metric that a run of the grid has a value of, each as a model of its own, computed as the judging one is: m[0] is the judging metric's, the others follow by name, with the
+ * goal that their plugins state and the grid's choice of weights and value (last, best). Their p-values are corrected within each metric. */
+gantry_status report_load_all(db *d, const char *grid, arena *a, report_model **m, uint32_t *n, err *e);
+/* The pairs of cells behind a contrast, in the order of the cells; returns how many. */
+uint32_t report_pairs(const report_model *m, const report_contrast *c, arena *a, const pairs_pair **p);
+uint32_t report_planned(const report_cell *c); /* runs, whatever became of them */
 const report_run *report_run_at(const report_model *m, uint32_t cell, uint32_t seed);
+/* A difference as it is shown: in percent on the log scale, else as it is. */
+double report_shown(const report_model *m, double d);
 /* "-12.3 %" on the log scale, else the plain difference. */
 const char *report_change(const report_model *m, arena *a, double d);
 const char *report_change_interval(const report_model *m, arena *a, const stat_effect *e);
@@ -51,6 +60,12 @@ void report_text(const report_model *m, arena *a, buf *out);     /* for the term
 gantry_status report_markdown(db *d, const report_model *m, arena *a, buf *out, err *e);
 /* One file without outside parts; images below `out_dir` are put into it. */
 gantry_status report_html(db *d, const report_model *m, const char *out_dir, arena *a, buf *out, err *e);
+/* For programs: every number with all its digits. `n` models of one grid, from report_load_all. */
+enum { REPORT_CELLS, REPORT_EFFECTS, REPORT_CURVES, REPORT_PAIRS };
+gantry_status report_csv(db *d, const report_model *m, uint32_t n, int table, arena *a, buf *out, err *e); /* table: REPORT_* */
+void report_json(const report_model *m, uint32_t n, arena *a, buf *out);
+/* A tabular with the rules of the package booktabs, for a paper: a row per cell, a column per factor and metric. */
+void report_latex(const report_model *m, uint32_t n, arena *a, buf *out);
 /* An aligned table of text columns, numbers to the right. */
 void report_aligned(const db_table *t, buf *out);
 #endif

@@ -10,9 +10,11 @@ const char *report_mean_sd(arena *a, const stat_cell *c) {
   return isnan(c->sd) ? arena_fmt(a, "%.4g", c->mean) : arena_fmt(a, "%.4g ± %.2g", c->mean, c->sd);
 }
 
+double report_shown(const report_model *m, double d) { return m->log_scale ? 100 * expm1(d) : d; }
+
 const char *report_change(const report_model *m, arena *a, double d) {
   if (isnan(d)) return "-";
-  return m->log_scale ? arena_fmt(a, "%+.1f %%", 100 * expm1(d)) : arena_fmt(a, "%+.3g", d);
+  return m->log_scale ? arena_fmt(a, "%+.1f %%", report_shown(m, d)) : arena_fmt(a, "%+.3g", d);
 }
 
 const char *report_change_interval(const report_model *m, arena *a, const stat_effect *e) {
@@ -26,6 +28,14 @@ static const char *word(const report_model *m, const stat_effect *e) {
   if (isnan(e->lo)) return "cannot be judged without a second seed";
   if (e->lo <= 0 && e->hi >= 0) return "cannot be told from nothing";
   return (e->mean > 0) == m->higher ? "better" : "worse";
+}
+
+/* A name as it stands in a line: a break in it would end the line, other control characters can do worse to a terminal. */
+static const char *plain(arena *a, const char *s) {
+  char *copy = arena_str(a, s);
+  for (char *p = copy; p && *p; p++)
+    if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = ' ';
+  return copy;
 }
 
 void report_verdict(const report_model *m, arena *a, buf *out) {
@@ -47,17 +57,17 @@ void report_verdict(const report_model *m, arena *a, buf *out) {
     with++;
     close += m->cells[k].close_to_best && (int64_t)k != m->best;
   }
-  buf_printf(out, "Best: %s with %s %s over %u seed%s.\n", b->label, m->metric, report_mean_sd(a, &b->stat), b->stat.n, b->stat.n == 1 ? "" : "s");
+  buf_printf(out, "Best: %s with %s %s over %u seed%s.\n", plain(a, b->label), m->metric, report_mean_sd(a, &b->stat), b->stat.n, b->stat.n == 1 ? "" : "s");
   if (close && close == with - 1) buf_puts(out, "No other cell can be told apart from it (paired over seeds, 95 %).\n");
   else if (close) buf_printf(out, "%u of the other %u cells cannot be told apart from it (paired over seeds, 95 %%).\n", close, with - 1);
   else if (with > 1) buf_printf(out, "Every other cell differs from it (paired over seeds, 95 %%).\n");
   for (uint32_t k = 0; k < m->n_contrasts; k++) {
     const report_contrast *c = &m->contrasts[k];
     if (c->nothing) {
-      buf_printf(out, "%s: %s instead of %s is identical in every run: this setting changed nothing (%u pair%s).\n", c->factor, c->to, c->from, c->e.pairs, c->e.pairs == 1 ? "" : "s");
+      buf_printf(out, "%s: %s instead of %s is identical in every run: this setting changed nothing (%u pair%s).\n", c->factor, plain(a, c->to), plain(a, c->from), c->e.pairs, c->e.pairs == 1 ? "" : "s");
       continue;
     }
-    buf_printf(out, "%s: %s instead of %s changes %s by %s %s: %s (%u pair%s in %u context%s).\n", c->factor, c->to, c->from, m->metric, report_change(m, a, c->e.mean), report_change_interval(m, a, &c->e),
+    buf_printf(out, "%s: %s instead of %s changes %s by %s %s: %s (%u pair%s in %u context%s).\n", c->factor, plain(a, c->to), plain(a, c->from), m->metric, report_change(m, a, c->e.mean), report_change_interval(m, a, &c->e),
                word(m, &c->e), c->e.pairs, c->e.pairs == 1 ? "" : "s", c->e.contexts, c->e.contexts == 1 ? "" : "s");
   }
 }
@@ -108,7 +118,7 @@ void report_text(const report_model *m, arena *a, buf *out) {
     db_value *row = &t.cells[(size_t)N * t.n_rows++];
     const stat_effect *e = &c->against_base;
     row[0] = cell_text((int64_t)k == m->best ? "*" : c->stat.n && c->close_to_best ? "~" : "", 0);
-    row[1] = cell_text(c->same_as >= 0 ? arena_fmt(a, "%s (the same runs as %s)", c->label, m->cells[c->same_as].label) : c->label, 0);
+    row[1] = cell_text(plain(a, c->same_as >= 0 ? arena_fmt(a, "%s (the same runs as %s)", c->label, m->cells[c->same_as].label) : c->label), 0);
     row[2] = cell_text(arena_fmt(a, "%u", c->stat.n), 1);
     row[3] = cell_text(report_mean_sd(a, &c->stat), 0);
     row[4] = cell_text(isnan(c->stat.half) ? "" : arena_fmt(a, "[%.4g, %.4g]", c->stat.mean - c->stat.half, c->stat.mean + c->stat.half), 0);
