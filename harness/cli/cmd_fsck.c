@@ -45,7 +45,7 @@ static gantry_status processes(search *s, err *e) {
   char boot[64];
   db_table t;
   proc_boot_id(boot);
-  TRY(db_query(s->d, s->a, &t, e, "SELECT uid, pid, start_time, boot_id FROM run WHERE status='running'", ""));
+  TRY(db_query(s->d, s->a, &t, e, "SELECT uid, pid, start_time, boot_id FROM main.run WHERE status='running'", ""));
   for (uint32_t k = 0; k < t.n_rows; k++) {
     const char *b = db_at(&t, k, 3)->s;
     if (!b || strcmp(b, boot) || proc_start_time((pid_t)db_at(&t, k, 1)->i) != db_at(&t, k, 2)->i) found(s, "run %s: said to be running, but its process is gone (gantry run continues it)", db_at(&t, k, 0)->s);

@@ -9,7 +9,8 @@
 typedef struct db db;
 /* Makes the folder and the file if need be, migrates, takes the writer's lock. n_lost: runs found without a process, now "lost". */
 gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e);
-gantry_status db_open_read(const char *path, db **out, err *e); /* never changes the file */
+/* Never changes the file. Its statements see runs without a process as "lost" even where the file still says "running"; `main.run` is the table as it is in the file. */
+gantry_status db_open_read(const char *path, db **out, err *e);
 void db_close(db *d);
 gantry_status db_commit(db *d, err *e);            /* everything given so far is in the file */
 gantry_status db_sync(db *d, err *e);              /* and survives a power cut */

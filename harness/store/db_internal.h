@@ -25,6 +25,11 @@ struct db {
 const char *const *db_migration(uint32_t from); /* statements, NULL-terminated; NULL past the newest */
 uint32_t db_version(void);
 
+/* db_lost.c: runs whose process is gone. Into the file; or, for a connection that only reads, into what its statements see
+ * (where that fails, a file whose tables are others, they see the file as it is). */
+gantry_status db_mark_lost(db *d, uint32_t *n_lost, err *e);
+void db_show_lost(db *d);
+
 gantry_status db_fail(db *d, err *e, const char *doing);
 const char *db_uri(arena *a, const char *path, const char *options); /* "file:...?options", with what URIs reserve escaped */
 /* One statement with bound arguments, as db_query; *id: last_insert_rowid or the first column of the first row; may be NULL. */

@@ -1,4 +1,4 @@
-/* db_open.c - opening gantry.db: where it may lie, who may write, migrations, and runs whose process is gone. See db.h. */
+/* db_open.c - opening gantry.db: where it may lie, who may write, migrations. See db.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -138,26 +138,6 @@ static gantry_status migrate(db *d, const char *path, err *e) {
   return GANTRY_OK;
 }
 
-/* A run is alive if its process is: same number, same start time, same boot. */
-static gantry_status find_lost(db *d, uint32_t *n_lost, err *e) {
-  char boot[64];
-  proc_boot_id(boot);
-  arena *a = arena_new();
-  db_table t;
-  *n_lost = 0;
-  gantry_status st = db_query(d, a, &t, e, "SELECT id, pid, start_time, boot_id, step FROM run WHERE status='running'", "");
-  for (uint32_t k = 0; !st && k < t.n_rows; k++) {
-    const char *b = db_at(&t, k, 3)->s;
-    int alive = b && !strcmp(b, boot) && proc_start_time((pid_t)db_at(&t, k, 1)->i) == db_at(&t, k, 2)->i;
-    if (alive) continue;
-    st = db_do(d, NULL, e, "UPDATE run SET status='lost', ended_ms=?, error_class='lost', error_text='its process ended without a word (power, kill -9, or the parent died)' WHERE id=?", "ii", proc_now_ms(), db_at(&t, k, 0)->i);
-    if (!st) st = db_do(d, NULL, e, "INSERT INTO event(run_id,step,wall_ms,level,code,text) VALUES(?,?,?,'warn','LOST','its process was gone when gantry started')", "iii", db_at(&t, k, 0)->i, db_at(&t, k, 4)->i, proc_now_ms());
-    ++*n_lost;
-  }
-  arena_free(a);
-  return st;
-}
-
 gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
   db *d = mem_alloc(sizeof *d);
   d->lock_fd = -1;
@@ -176,7 +156,7 @@ gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
   if ((st = db_script(d, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
                          "PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000", e))) goto done;
   if ((st = migrate(d, path, e))) goto done;
-  st = find_lost(d, n_lost, e);
+  st = db_mark_lost(d, n_lost, e);
   if (!st) st = db_commit(d, e);
 done:
   arena_free(a);
@@ -205,7 +185,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
         continue;
       }
       sqlite3_busy_handler(d->h, wait_for_lock, d);
-      st = db_script(d, "PRAGMA query_only=1; PRAGMA temp_store=MEMORY", e);
+      st = db_script(d, "PRAGMA temp_store=MEMORY", e);
       if (!st) st = pragma_int(d, "PRAGMA application_id", &app, e);
       if (!st || sqlite3_errcode(d->h) == SQLITE_BUSY) break;
       const char *wal = arena_fmt(a, "%s-wal", path);
@@ -220,6 +200,8 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
   if (!st && app != APPLICATION_ID) st = err_set(e, GANTRY_E_IO, "%s is not a gantry database", path);
   if (!st) st = pragma_int(d, "PRAGMA user_version", &version, e);
   if (!st && version > db_version()) st = err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)version, db_version());
+  if (!st) db_show_lost(d);
+  if (!st) st = db_script(d, "PRAGMA query_only=1", e);
   if (st) db_close(d);
   else *out = d;
   return st;
