@@ -1,7 +1,6 @@
-/* cmd_note.c - `gantry note RUN|GRID "text"`: a note with its time, kept with the results. */
+/* cmd_note.c - `gantry note RUN|GRID "text"`: a note with its time, kept with the results; also while a grid runs. */
 #include <stdio.h>
 
-#include "base/files.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "store/layout.h"
@@ -9,15 +8,15 @@
 static gantry_status note(const char *out, const char *what, const char *text, arena *a, err *e) {
   db *d = NULL;
   db_table t;
-  uint32_t lost;
   int64_t run = 0, grid = 0;
-  TRY(db_open(path_dir(a, layout_db(a, out)), &d, &lost, e));
+  TRY(db_open_beside(layout_db(a, out), &d, e));
   gantry_status st = db_query(d, a, &t, e, "SELECT id FROM grid WHERE name=?", "t", what);
   if (!st && t.n_rows) grid = db_at(&t, 0, 0)->i;
   else if (!st && !(st = cli_find_run(d, a, what, &t, e)))
     for (uint32_t c = 0; c < t.n_cols; c++)
       if (!strcmp(t.cols[c], "run_id")) run = db_at(&t, 0, c)->i;
   if (!st) st = db_note(d, run, grid, text, e);
+  if (!st) st = db_commit(d, e);
   db_close(d);
   return st;
 }

@@ -1,7 +1,6 @@
-/* cmd_tag.c - `gantry tag RUN [NAME | -NAME]...`: tags of a run, for queries. Without names: prints them. */
+/* cmd_tag.c - `gantry tag RUN [NAME | -NAME]...`: tags of a run, for queries, also while a grid runs. Without names: prints them. */
 #include <stdio.h>
 
-#include "base/files.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "store/layout.h"
@@ -9,9 +8,8 @@
 static gantry_status tag(const char *out, const char *const *words, uint32_t n, arena *a, err *e) {
   db *d = NULL;
   db_table row, t;
-  uint32_t lost;
   int64_t id = 0;
-  gantry_status st = n > 1 ? db_open(path_dir(a, layout_db(a, out)), &d, &lost, e) : cli_db(a, out, &d, e);
+  gantry_status st = n > 1 ? db_open_beside(layout_db(a, out), &d, e) : cli_db(a, out, &d, e);
   if (!st) st = cli_find_run(d, a, words[0], &row, e);
   for (uint32_t c = 0; !st && c < row.n_cols; c++)
     if (!strcmp(row.cols[c], "run_id")) id = db_at(&row, 0, c)->i;
@@ -20,6 +18,7 @@ static gantry_status tag(const char *out, const char *const *words, uint32_t n, 
     if (!*name) st = err_set(e, GANTRY_E_CONFIG, "\"%s\" is no tag", words[k]);
     else st = db_tag(d, id, name, *words[k] != '-', e);
   }
+  if (!st && n > 1) st = db_commit(d, e);
   if (!st) st = db_query(d, a, &t, e, "SELECT tag FROM tag WHERE run_id=? ORDER BY tag", "i", id);
   for (uint32_t k = 0; !st && k < t.n_rows; k++) printf("%s\n", db_at(&t, k, 0)->s);
   db_close(d);

@@ -216,6 +216,7 @@ static gantry_status probe_cells(const cfg_experiment *x, abi_registry *reg, con
       if (list[s] && !list[s]->end.exited) end_if_hung(&q[s], o->timeout_s);
       if (!list[s] || !list[s]->end.exited) continue;
       st = take_answer(&q[s], x, d, write, e);
+      if (!st && write) st = db_tick(d, proc_now_ms(), e); /* others may want to write beside us */
       for (uint32_t k = 0; k < q[s].facts.n; k++) set_fact(&p->cells[q[s].cell], a, q[s].facts.p[k].name, q[s].facts.p[k].value);
       child_free(list[s]);
       free(q[s].facts.p);

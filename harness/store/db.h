@@ -1,4 +1,4 @@
-/* db.h - gantry.db: one writer at a time, readers whenever they like.
+/* db.h - gantry.db: one writer at a time, readers whenever they like, and tags and notes beside both.
  *
  * The writer takes a lock beside the file, finds runs whose processes are gone, and gathers what arrives into transactions of a
  * quarter of a second or 4096 records. Views with plural names are the public interface; see db_schema.c. */
@@ -11,6 +11,9 @@ typedef struct db db;
 gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e);
 /* Never changes the file. Its statements see runs without a process as "lost" even where the file still says "running"; `main.run` is the table as it is in the file. */
 gantry_status db_open_read(const char *path, db **out, err *e);
+/* For a few rows (tags, notes) beside a writer that may be at work, whom it neither stops nor keeps waiting for longer than its own transaction. Only a file that is there; an older
+ * format is brought up to date as db_open does, which needs the writer's lock. Commit soon. */
+gantry_status db_open_beside(const char *path, db **out, err *e);
 void db_close(db *d);
 gantry_status db_commit(db *d, err *e);            /* everything given so far is in the file */
 gantry_status db_sync(db *d, err *e);              /* and survives a power cut */

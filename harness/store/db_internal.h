@@ -11,8 +11,9 @@ typedef struct heard { int64_t run, step; } heard;
 
 struct db {
   sqlite3 *h;
-  int lock_fd;
+  int lock_fd, turn_fd;
   uint8_t read_only, open; /* open: a transaction is */
+  uint8_t beside;          /* not the writer: it puts a few rows beside him, db_beside.c */
   uint8_t broken;          /* a statement of it failed: half of something may be in it, so it is never committed */
   int64_t opened_ms, pending;
   sqlite3_stmt *put_scalar, *put_clock;
@@ -21,6 +22,17 @@ struct db {
   VEC(totals) sums;
   VEC(heard) runs;
 };
+
+/* db_beside.c: whose turn it is to begin a transaction. */
+gantry_status db_turn_open(db *d, const char *dir, err *e);
+void db_turn_take(db *d);  /* beside: until given back; the writer: waits for those who have it, not for long */
+void db_turn_give(db *d);
+
+/* db_open.c */
+gantry_status db_check_place(const char *dir, err *e); /* not on a network file system */
+gantry_status db_connect(db *d, const char *path, int flags, err *e);
+gantry_status db_no_file(const char *path, err *e);    /* says that there is none */
+gantry_status db_check_file(db *d, const char *path, int64_t *version, err *e); /* ours, and not newer */
 
 const char *const *db_migration(uint32_t from); /* statements, NULL-terminated; NULL past the newest */
 uint32_t db_version(void);

@@ -64,7 +64,7 @@ const char *db_uri(arena *a, const char *path, const char *options) {
 }
 
 /* WAL needs shared memory between processes, which network file systems do not give: files there get damaged. */
-static gantry_status check_file_system(const char *dir, err *e) {
+gantry_status db_check_place(const char *dir, err *e) {
   static const struct { unsigned long type; const char *name; } bad[] = {
     {0x6969, "NFS"}, {0x517b, "SMB"}, {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x00c36400, "Ceph"}, {0x5346414f, "AFS"}, {0x19830326, "BeeGFS"}};
   struct statfs info;
@@ -138,21 +138,35 @@ static gantry_status migrate(db *d, const char *path, err *e) {
   return GANTRY_OK;
 }
 
+gantry_status db_connect(db *d, const char *path, int flags, err *e) {
+  if (sqlite3_open_v2(path, &d->h, flags, NULL)) return err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
+  sqlite3_busy_handler(d->h, wait_for_lock, d); /* before anything else: even setting the journal mode can meet a lock */
+  sqlite3_extended_result_codes(d->h, 0);
+  return GANTRY_OK;
+}
+
+gantry_status db_check_file(db *d, const char *path, int64_t *version, err *e) {
+  int64_t app;
+  TRY(pragma_int(d, "PRAGMA application_id", &app, e));
+  if (app != APPLICATION_ID) return err_set(e, GANTRY_E_IO, "%s is not a gantry database", path);
+  TRY(pragma_int(d, "PRAGMA user_version", version, e));
+  if (*version > db_version()) return err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)*version, db_version());
+  return GANTRY_OK;
+}
+
+gantry_status db_no_file(const char *path, err *e) { return err_set(e, GANTRY_E_IO, "there is no database %s; `gantry run EXP.json` makes one, and --out or $GANTRY_OUT says where", path); }
+
 gantry_status db_open(const char *out_dir, db **out, uint32_t *n_lost, err *e) {
   db *d = mem_alloc(sizeof *d);
-  d->lock_fd = -1;
+  d->lock_fd = d->turn_fd = -1;
   arena *a = arena_new();
   const char *path = path_join(a, out_dir, "gantry.db");
   gantry_status st;
   if ((st = dir_make(out_dir, e))) goto done;
-  if ((st = check_file_system(out_dir, e))) goto done;
+  if ((st = db_check_place(out_dir, e))) goto done;
   if ((st = take_lock(d, out_dir, e))) goto done;
-  if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, NULL)) {
-    st = err_set(e, GANTRY_E_IO, "cannot open %s: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
-    goto done;
-  }
-  sqlite3_busy_handler(d->h, wait_for_lock, d); /* before anything else: even setting the journal mode can meet a lock */
-  sqlite3_extended_result_codes(d->h, 0);
+  if ((st = db_turn_open(d, out_dir, e))) goto done;
+  if ((st = db_connect(d, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, e))) goto done;
   if ((st = db_script(d, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
                          "PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000", e))) goto done;
   if ((st = migrate(d, path, e))) goto done;
@@ -167,13 +181,13 @@ done:
 
 gantry_status db_open_read(const char *path, db **out, err *e) {
   db *d = mem_alloc(sizeof *d);
-  d->lock_fd = -1;
+  d->lock_fd = d->turn_fd = -1;
   d->read_only = 1;
   int64_t app = 0, version = 0;
   struct stat info;
   gantry_status st = GANTRY_OK;
   if (!file_exists(path)) {
-    st = err_set(e, GANTRY_E_IO, "there is no database %s; `gantry run EXP.json` makes one, and --out or $GANTRY_OUT says where", path);
+    st = db_no_file(path, e);
   } else {
     arena *a = arena_new();
     for (int immutable = 0; immutable < 2; immutable++) { /* a folder that cannot be written has no place for the shared index */
@@ -197,9 +211,7 @@ gantry_status db_open_read(const char *path, db **out, err *e) {
     }
     arena_free(a);
   }
-  if (!st && app != APPLICATION_ID) st = err_set(e, GANTRY_E_IO, "%s is not a gantry database", path);
-  if (!st) st = pragma_int(d, "PRAGMA user_version", &version, e);
-  if (!st && version > db_version()) st = err_set(e, GANTRY_E_IO, "%s was written by a newer gantry (format %lld, this one knows %u): update gantry", path, (long long)version, db_version());
+  if (!st) st = db_check_file(d, path, &version, e);
   if (!st) db_show_lost(d);
   if (!st) st = db_script(d, "PRAGMA query_only=1", e);
   if (st) db_close(d);
@@ -223,5 +235,6 @@ void db_close(db *d) {
   free(d->sums.p);
   free(d->runs.p);
   if (d->lock_fd >= 0) close(d->lock_fd);
+  if (d->turn_fd >= 0) close(d->turn_fd);
   free(d);
 }

@@ -95,6 +95,7 @@ const db_value *db_at(const db_table *t, uint32_t row, uint32_t col) { return &t
 
 gantry_status db_begin(db *d, err *e) {
   if (d->open) return GANTRY_OK;
+  db_turn_take(d);
   TRY(db_script(d, "BEGIN IMMEDIATE", e)); /* never a read that later wants to write: no timeout helps that */
   d->open = 1;
   d->broken = 0;
@@ -106,6 +107,7 @@ gantry_status db_begin(db *d, err *e) {
 void db_rollback(db *d) {
   if (!d->open) return;
   sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
+  db_turn_give(d);
   d->open = 0;
   d->sums.n = d->runs.n = 0;
 }
@@ -119,6 +121,7 @@ gantry_status db_commit(db *d, err *e) {
   TRY(db_flush_totals(d, e));
   fault_point("store.commit");
   TRY(db_script(d, "COMMIT", e));
+  db_turn_give(d);
   fault_point("store.committed");
   d->open = 0;
   return GANTRY_OK;
