@@ -53,6 +53,7 @@ struct abi_builder {
   uint8_t sampling;         /* drawn inputs are for looking at, not for training: no noise on them */
   uint8_t truncate_clips;   /* values beyond `truncate` are moved to it; else they are drawn again */
   double truncate;          /* normal inputs stay within +- this; 0 = no limit */
+  struct { const void *set; ir_id first, at; int64_t n; } drawn; /* data_indices: what was asked for last, and its answer */
   ir_id labels;             /* i32 [n]: fed to networks whose applier fed none; 0 = drawn from the data */
   ir_id images;             /* f32 scalar: real images D has seen */
   ir_id clock;              /* i64 scalar: a count of images that lies within the current step; schedules read it */

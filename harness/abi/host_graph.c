@@ -82,7 +82,7 @@ static gantry_t op(gantry_ctx *cx, uint32_t opcode, const gantry_t *in, uint32_t
     return abi_t(0);
   }
   for (uint32_t k = 0; k < n_in; k++) {
-    if (!abi_usable(b, in[k], arena_fmt(b->mem, "%s: its input %u of %u", info->name, k + 1, n_in), NULL)) return abi_t(0);
+    if ((!in[k].id || in[k].id >= b->g->nodes.n) && !abi_usable(b, in[k], arena_fmt(b->mem, "%s: its input %u of %u", info->name, k + 1, n_in), NULL)) return abi_t(0); /* the words only where they are needed */
     ids[k] = in[k].id;
   }
   if (info->cls == IR_MAP) return abi_t(ir_map(b->g, opcode, ids, n_in, at, n_at));

@@ -1,7 +1,7 @@
 /* cmd_worker.c - one run in a process of its own: what the parent of `gantry run` starts. Not for typing.
  *
  *   gantry worker --config FILE --seed N --dir DIR [--fd N] [--plugin FILE]... [--plugin-path DIR]... [--stop-after N]
- *   gantry worker --probe --config FILE --seed N [--fd N]      says what the run is (key, parameters, memory) and trains nothing
+ *   gantry worker --probe --config FILE... --seed N [--fd N]   says what the runs are (key, parameters, memory) and trains nothing; see worker_probe.c
  *
  * Records go to the descriptor; standard error is the run's log. SIGTERM: checkpoint, then exit 75. */
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include "cli/commands.h"
 #include "cli/crash.h"
 #include "cli/flags.h"
-#include "train/train.h"
+#include "cli/worker.h"
 
 static volatile int stop_requested;
 
@@ -21,14 +21,14 @@ static void on_signal(int number) {
   stop_requested = 1;
 }
 
-static void fact(rec_writer *w, const char *key, const char *value) {
+void worker_fact(rec_writer *w, const char *key, const char *value) {
   rec r = {.type = REC_FACT};
   r.u.fact.key = key;
   r.u.fact.value = value;
   rec_put(w, &r);
 }
 
-static void beat(rec_writer *w, const char *doing) {
+void worker_beat(rec_writer *w, const char *doing) {
   rec r = {.type = REC_BEAT};
   err ignored = {0};
   r.u.beat.doing = doing;
@@ -36,7 +36,7 @@ static void beat(rec_writer *w, const char *doing) {
   rec_flush(w, &ignored);
 }
 
-static void done(rec_writer *w, int64_t step, const char *status, const err *e) {
+void worker_done(rec_writer *w, int64_t step, const char *status, const err *e) {
   static const char *const classes[] = {"", "plugin", "shape", "dtype", "unsupported", "config", "io", "memory", "device", "internal", "cancelled"};
   rec r = {.type = REC_DONE, .step = step};
   err ignored = {0};
@@ -47,33 +47,7 @@ static void done(rec_writer *w, int64_t step, const char *status, const err *e) 
   rec_flush(w, &ignored); /* if the parent is gone, nobody is left to be told */
 }
 
-static gantry_status probe(train_run *r, rec_writer *w, err *e) {
-  char key[65], text[32];
-  int64_t bytes = 0;
-  train_key(r, key);
-  fact(w, "train_key", key);
-  fact(w, "data", r->data->sha256);
-  snprintf(text, sizeof text, "%lld", (long long)train_param_count(r, GANTRY_G));
-  fact(w, "params.g", text);
-  snprintf(text, sizeof text, "%lld", (long long)train_param_count(r, GANTRY_D));
-  fact(w, "params.d", text);
-  snprintf(text, sizeof text, "%lld", (long long)r->total_steps);
-  fact(w, "steps.total", text);
-  TRY(train_memory(r, &bytes, e));
-  snprintf(text, sizeof text, "%lld", (long long)bytes);
-  fact(w, "memory.bytes", text);
-  for (uint32_t k = 0; k < r->programs.n; k++) {
-    char name[300];
-    snprintf(name, sizeof name, "graph.%s", r->programs.p[k].name);
-    snprintf(text, sizeof text, "%016llx", (unsigned long long)r->programs.p[k].hash);
-    fact(w, name, text);
-  }
-  beat(w, "building the metrics");
-  TRY(train_metrics_build(r, e));
-  return rec_flush(w, e);
-}
-
-static gantry_status load_config(const char *path, abi_registry *reg, cfg_run **out, arena *a, err *e) {
+gantry_status worker_load(const char *path, abi_registry *reg, cfg_run **out, arena *a, err *e) {
   buf text = {0};
   gantry_status st = file_read(path, &text, 64 << 20, e);
   if (!st) st = cfg_run_parse(text.p, reg, path_dir(a, path), out, e);
@@ -84,11 +58,11 @@ static gantry_status load_config(const char *path, abi_registry *reg, cfg_run **
 int cmd_worker(int argc, char **argv) {
   enum { CONFIG, SEED, DIR, FD, PROBE, PLUGIN, PLUGIN_PATH, STOP_AFTER, CACHE, DEVICE, N };
   flag f[N] = {
-    [CONFIG] = {.name = "--config", .value = "FILE", .help = "resolved settings of the run", .type = FLAG_TEXT},
+    [CONFIG] = {.name = "--config", .value = "FILE", .help = "resolved settings of the run; of each, with --probe", .type = FLAG_LIST},
     [SEED] = {.name = "--seed", .value = "N", .help = "the run's seed", .type = FLAG_INT},
     [DIR] = {.name = "--dir", .value = "DIR", .help = "the run's folder", .type = FLAG_TEXT},
     [FD] = {.name = "--fd", .value = "N", .help = "descriptor that records are written to", .type = FLAG_INT},
-    [PROBE] = {.name = "--probe", .help = "say what the run is and stop", .type = FLAG_BOOL},
+    [PROBE] = {.name = "--probe", .help = "say what the runs are and stop", .type = FLAG_BOOL},
     [PLUGIN] = {.name = "--plugin", .value = "FILE", .help = "a plugin file", .type = FLAG_LIST},
     [PLUGIN_PATH] = {.name = "--plugin-path", .value = "DIR", .help = "a root of plugin folders", .type = FLAG_LIST},
     [CACHE] = {.name = "--cache", .value = "DIR", .help = "where what metrics keep of real images is shared between runs", .type = FLAG_TEXT},
@@ -104,8 +78,8 @@ int cmd_worker(int argc, char **argv) {
   }
   err e = {0};
   arena *a = arena_new();
-  rec_writer *w = f[FD].on ? rec_writer_new((int)f[FD].number, 0) : NULL;
   abi_sources sources = abi_default_sources(a, f[PLUGIN].list, f[PLUGIN].n_list, f[PLUGIN_PATH].list, f[PLUGIN_PATH].n_list);
+  rec_writer *w = f[FD].on ? rec_writer_new((int)f[FD].number, 0) : NULL;
   abi_registry *reg = abi_registry_open(&sources, &e);
   cfg_run *cfg = NULL;
   train_run *r = NULL;
@@ -113,23 +87,22 @@ int cmd_worker(int argc, char **argv) {
   struct sigaction act = {.sa_handler = on_signal};
   sigaction(SIGTERM, &act, NULL);
   crash_describe(&r);
-  beat(w, "opening the data and building the programs");
-  if (reg && !load_config(f[CONFIG].text, reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
+  worker_beat(w, "opening the data and building the programs");
+  if (reg && f[PROBE].on) {
+    rc = worker_probe(f[CONFIG].list, f[CONFIG].n_list, (uint64_t)f[SEED].number, f[FD].on ? (int)f[FD].number : -1, reg, &r);
+  } else if (reg && !worker_load(f[CONFIG].list[0], reg, &cfg, a, &e) && !train_open(cfg, reg, (uint64_t)f[SEED].number, 0, &r, &e)) {
     train_loop_options o = {.dir = f[DIR].text, .cache = f[CACHE].text, .rec = w, .stop = &stop_requested, .stop_after = f[STOP_AFTER].number};
     if (f[DEVICE].on) r->device = f[DEVICE].text;
     r->folder = f[DIR].text;
-    if (f[PROBE].on) probe(r, w, &e);
-    else {
-      beat(w, "compiling");
-      if (!train_start(r, &e)) train_loop(r, &o, &outcome, &e);
-    }
+    worker_beat(w, "compiling");
+    if (!train_start(r, &e)) train_loop(r, &o, &outcome, &e);
   }
   if (e.code) {
     rc = flags_error("worker", &e);
-    done(w, 0, "failed", &e);
+    worker_done(w, 0, "failed", &e);
   } else if (!f[PROBE].on) {
     static const char *const names[] = {"done", "diverged", "stopped"};
-    done(w, r->total_steps, names[outcome], NULL);
+    worker_done(w, r->total_steps, names[outcome], NULL);
     rc = outcome == TRAIN_STOPPED ? EXIT_STOPPED : EXIT_OK;
   }
   rec_writer_free(w);

@@ -12,7 +12,7 @@ typedef struct flag {
   int on;                /* given */
   const char *text;
   int64_t number;
-  const char *list[64];
+  const char *list[256];
   uint32_t n_list;
 } flag;
 

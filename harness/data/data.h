@@ -59,7 +59,7 @@ int64_t data_order(int64_t count, const uint32_t seed[2], int64_t position);
 
 /* Graphs. n samples for position `first` (i64 scalar, images drawn so far) of the endless stream of epochs: [n,...] f32 in range. */
 ir_id data_batch(abi_builder *b, const data_set *d, const char *name, ir_id first, int64_t n, ir_id *indices);
-/* The same without reading the samples: their i64 indices. */
+/* The same without reading the samples: their i64 indices. Asked again for the same in one program it gives the same value without building it anew. */
 ir_id data_indices(abi_builder *b, const data_set *d, ir_id first, int64_t n);
 /* i32 labels [n] of samples drawn at random with replacement; 0 if there are none. */
 ir_id data_draw_labels(abi_builder *b, const data_set *d, const char *name, int64_t n);

@@ -15,13 +15,14 @@ typedef struct place {
 
 enum { PLACE_EMPTY = 2 }; /* a place's `bounded`: no point of the space lies inside */
 
-typedef struct seen { ir_id node; uint32_t reg; place at; } seen;
+typedef struct seen { ir_id node; uint32_t reg, at; } seen; /* at: index into places; nearly all nodes of a kernel share a few, and places are large */
 
 typedef struct emitter {
   const plan *p;
   const plan_group *gr;
   plan_kernel *k;
   VEC(seen) seen;
+  VEC(place) places;
   int bad;
 } emitter;
 
@@ -33,7 +34,7 @@ static uint32_t fail(emitter *m, int why) {
 static uint32_t put(emitter *m, uint32_t level, gantry_inst i) {
   gantry_inst *at = m->k->insts[level];
   for (uint32_t k = 0; k < m->k->n[level]; k++)
-    if (!memcmp(&at[k], &i, sizeof i)) return k;
+    if (at[k].op == i.op && !memcmp(&at[k], &i, sizeof i)) return k;
   if (m->k->n[0] + m->k->n[1] >= PLAN_MAX_INSTS) return fail(m, PLAN_EMIT_LARGE);
   at[m->k->n[level]] = i;
   return m->k->n[level]++;
@@ -278,11 +279,18 @@ static uint32_t compute(emitter *m, ir_id v, const place *at) {
   return imm(m, at->level, n->dtype, ir_attr_f(g, v, GANTRY_A_VALUE, 0, 0));
 }
 
+static uint32_t place_number(emitter *m, const place *at) {
+  for (uint32_t k = m->places.n; k-- > 0;)
+    if (!memcmp(&m->places.p[k], at, sizeof *at)) return k;
+  VEC_PUSH(m->places, *at);
+  return m->places.n - 1;
+}
+
 static uint32_t emit(emitter *m, ir_id v, const place *at) {
   if (m->bad) return 0;
   v = plan_strip(m->p->g, v);
   for (uint32_t k = 0; k < m->seen.n; k++)
-    if (m->seen.p[k].node == v && !memcmp(&m->seen.p[k].at, at, sizeof *at)) return m->seen.p[k].reg;
+    if (m->seen.p[k].node == v && !memcmp(&m->places.p[m->seen.p[k].at], at, sizeof *at)) return m->seen.p[k].reg;
   const plan_root *r = root_of(m, v);
   uint32_t reg, value = m->p->value_of[v];
   if (r) {
@@ -296,11 +304,7 @@ static uint32_t emit(emitter *m, ir_id v, const place *at) {
   } else
     reg = compute(m, v, at);
   if (!m->bad) {
-    seen s;
-    memset(&s, 0, sizeof s);
-    s.node = v;
-    s.reg = reg;
-    s.at = *at;
+    seen s = {.node = v, .reg = reg, .at = place_number(m, at)};
     VEC_PUSH(m->seen, s);
   }
   return reg;
@@ -356,5 +360,6 @@ int plan_emit(const plan *p, const plan_group *gr, plan_kernel *out, int final) 
     store(&m, r, reg, &a, final);
   }
   free(m.seen.p);
+  free(m.places.p);
   return m.bad;
 }

@@ -2,17 +2,14 @@
  *
  * The identity of a run is what can change its weights, and only the worker can say that (it builds the graphs). Its answers are
  * kept under everything they depend on: settings, the bytes of the plugins, the host program, the state of the data's files. So a
- * finished grid is recognised without starting a process. */
+ * finished grid is recognised without starting a process. Asking is probe.c's. */
 #include <stdio.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/files.h"
 #include "base/hash.h"
-#include "base/log.h"
-#include "sched/child.h"
+#include "sched/probe.h"
 #include "sched/sched.h"
 #include "store/layout.h"
 
@@ -89,79 +86,9 @@ static void probe_key(const cfg_run *r, abi_registry *reg, const sched_options *
   sha_end(s, hex);
 }
 
-/* ---- asking workers ---- */
+static int wanted(const cfg_cell *c) { return c->run && c->same_as < 0; }
 
-typedef struct asking {
-  child c;
-  uint32_t cell;
-  char key[65];
-  const char *file, *log, *failed;
-  int64_t ended_ms; /* when we ended it ourselves: it hung */
-  VEC(sched_fact) facts;
-  arena *a;
-} asking;
-
-static void on_answer(void *user, const rec *r) {
-  asking *q = user;
-  if (r->type == REC_FACT) {
-    VEC_PUSH(q->facts, ((sched_fact){arena_str(q->a, r->u.fact.key), arena_str(q->a, r->u.fact.value), NULL}));
-  } else if (r->type == REC_DONE && strcmp(r->u.done.status, "done")) {
-    q->failed = arena_str(q->a, r->u.done.text ? r->u.done.text : r->u.done.status);
-  }
-}
-
-/* Not below --out: looking at a plan leaves nothing there. */
-static const char *probe_dir(arena *a) {
-  const char *tmp = getenv("TMPDIR");
-  return arena_fmt(a, "%s/gantry-probe-%ld", tmp && *tmp ? tmp : "/tmp", (long)getpid());
-}
-
-static gantry_status ask(asking *q, const cfg_run *r, uint64_t seed, const sched_options *o, err *e) {
-  const char *dir = probe_dir(q->a);
-  TRY(dir_make(dir, e));
-  q->file = arena_fmt(q->a, "%s/%u.json", dir, q->cell);
-  q->log = arena_fmt(q->a, "%s/%u.log", dir, q->cell);
-  unlink(q->log);
-  TRY(file_write(q->file, r->json, strlen(r->json), e));
-  VEC(const char *) argv = {0};
-  const char *fixed[] = {o->exe, "worker", "--probe", "--config", q->file, "--seed", arena_fmt(q->a, "%llu", (unsigned long long)seed), "--fd", "3"};
-  for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) VEC_PUSH(argv, fixed[k]);
-  for (const char *const *x = o->extra; x && *x; x++) VEC_PUSH(argv, *x);
-  VEC_PUSH(argv, NULL);
-  static const char *const env[] = {"OMP_NUM_THREADS=1", "OMP_WAIT_POLICY=passive", "OPENBLAS_NUM_THREADS=1", NULL};
-  gantry_status st = child_start(&q->c, argv.p, env, q->log, 0, on_answer, q, e);
-  free(argv.p);
-  return st;
-}
-
-/* A plugin that crashes is its cell's failure, not the grid's: the cell gets a key of its own, so that its runs are made, crash in workers of
- * their own and are recorded as failed. The key is not remembered: a rebuilt plugin is asked again. */
-static int stands_for_a_crash(asking *q, const char *label) {
-  int sig = q->c.end.signal;
-  char key[65], text[80];
-  if (!q->ended_ms && sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE && sig != SIGABRT) return 0;
-  log_line(LOG_WARN, "cell %s: building it crashed with %s; its runs will fail: %s", label, proc_signal_name(sig), log_tail(q->a, q->log, 4000));
-  snprintf(text, sizeof text, "crashed|%s", q->key);
-  sha_hex(text, strlen(text), key);
-  q->facts.n = 0;
-  VEC_PUSH(q->facts, ((sched_fact){"train_key", arena_str(q->a, key), NULL}));
-  return 1;
-}
-
-static gantry_status take_answer(asking *q, const cfg_experiment *x, db *d, int write, err *e) {
-  const char *label = x->cells[q->cell].label;
-  const proc_end *end = &q->c.end;
-  int has_key = 0;
-  for (uint32_t k = 0; k < q->facts.n; k++) has_key |= !strcmp(q->facts.p[k].name, "train_key");
-  if (q->failed) return err_set(e, GANTRY_E_CONFIG, "cell %s cannot run: %s", label, q->failed);
-  if (stands_for_a_crash(q, label)) return GANTRY_OK;
-  if (end->signal) return err_set(e, GANTRY_E_CONFIG, "cell %s: building it crashed with %s: %s", label, proc_signal_name(end->signal), log_tail(q->a, q->log, 800));
-  if (end->code || !has_key) return err_set(e, GANTRY_E_CONFIG, "cell %s: its worker ended with status %d and no answer: %s", label, end->code, log_tail(q->a, q->log, 800));
-  for (uint32_t k = 0; k < q->facts.n && write; k++) TRY(db_probe_put(d, q->key, q->facts.p[k].name, q->facts.p[k].value, e));
-  return GANTRY_OK;
-}
-
-static void set_fact(sched_facts *f, arena *a, const char *name, const char *value) {
+static void remember(sched_facts *f, arena *a, const char *name, const char *value) {
   sched_fact *one = ARENA_NEW(a, sched_fact);
   *one = (sched_fact){arena_str(a, name), arena_str(a, value), f->all};
   f->all = one;
@@ -172,71 +99,32 @@ static void set_fact(sched_facts *f, arena *a, const char *name, const char *val
   if (!strcmp(name, "steps.total")) f->steps = strtoll(value, NULL, 10);
 }
 
-/* A plugin that loops while it builds: SIGABRT, whose handler says where, then SIGKILL. */
-static void end_if_hung(asking *q, int64_t timeout_s) {
-  enum { GRACE_MS = 5000 };
-  int64_t now = proc_now_ms();
-  if (q->ended_ms) {
-    if (now - q->ended_ms > GRACE_MS) proc_signal(&q->c.p, SIGKILL);
-  } else if (timeout_s > 0 && now - q->c.heard_ms > timeout_s * 1000) {
-    q->ended_ms = now;
-    log_line(LOG_WARN, "building cell %u shows no sign of life for %lld s (--timeout changes the limit)", q->cell, (long long)timeout_s);
-    proc_signal(&q->c.p, SIGABRT);
+typedef struct answer_user { const cfg_experiment *x; db *d; sched_plan *p; const char *const *keys; arena *a; int write; } answer_user;
+static gantry_status take_answer(void *user, const probe_question *q, err *e) {
+  answer_user *u = user;
+  for (uint32_t k = 0; k < q->facts.n; k++) {
+    if (u->write && !q->crashed) TRY(db_probe_put(u->d, u->keys[q->cell], q->facts.p[k].name, q->facts.p[k].value, e)); /* of a crash nothing is remembered: a rebuilt plugin is asked again */
+    remember(&u->p->cells[q->cell], u->a, q->facts.p[k].name, q->facts.p[k].value);
   }
+  return u->write ? db_tick(u->d, proc_now_ms(), e) : GANTRY_OK; /* others may want to write beside us */
 }
 
-static int wanted(const cfg_cell *c) { return c->run && c->same_as < 0; }
-
 static gantry_status probe_cells(const cfg_experiment *x, abi_registry *reg, const sched_options *o, db *d, int write, arena *a, sched_plan *p, err *e) {
-  uint32_t next = 0, running = 0, slots = (uint32_t)sched_cores();
-  asking *q = mem_alloc(sizeof *q * slots);
-  child **list = mem_alloc(sizeof *list * slots);
-  gantry_status st = GANTRY_OK;
-  while (!st && (next < x->n_cells || running)) {
-    for (; next < x->n_cells && running < slots && !st; next++) {
-      const cfg_cell *c = &x->cells[next];
-      db_table known = {0};
-      char key[65];
-      if (!wanted(c) || !c->selected) continue;
-      probe_key(c->run, reg, o, key);
-      if (d && (st = db_probe_get(d, key, a, &known, e))) break;
-      for (uint32_t k = 0; k < known.n_rows; k++) set_fact(&p->cells[next], a, db_at(&known, k, 0)->s, db_at(&known, k, 1)->s);
-      if (known.n_rows) continue;
-      uint32_t s = 0;
-      while (list[s]) s++;
-      q[s] = (asking){.cell = next, .a = a};
-      memcpy(q[s].key, key, sizeof key);
-      if ((st = ask(&q[s], c->run, x->seeds[0], o, e))) break;
-      list[s] = &q[s].c;
-      running++;
-      p->probed++;
-    }
-    if (!st && running) st = children_wait(list, slots, -1, NULL, 1000, e);
-    for (uint32_t s = 0; s < slots && !st; s++) {
-      if (list[s] && !list[s]->end.exited) end_if_hung(&q[s], o->timeout_s);
-      if (!list[s] || !list[s]->end.exited) continue;
-      st = take_answer(&q[s], x, d, write, e);
-      if (!st && write) st = db_tick(d, proc_now_ms(), e); /* others may want to write beside us */
-      for (uint32_t k = 0; k < q[s].facts.n; k++) set_fact(&p->cells[q[s].cell], a, q[s].facts.p[k].name, q[s].facts.p[k].value);
-      child_free(list[s]);
-      free(q[s].facts.p);
-      unlink(q[s].file);
-      unlink(q[s].log);
-      list[s] = NULL;
-      running--;
-    }
+  uint32_t *ask = ARENA_ARRAY(a, uint32_t, x->n_cells + 1);
+  const char **keys = ARENA_ARRAY(a, const char *, x->n_cells + 1);
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    db_table known = {0};
+    char key[65];
+    if (!wanted(&x->cells[k]) || !x->cells[k].selected) continue;
+    probe_key(x->cells[k].run, reg, o, key);
+    if (d) TRY(db_probe_get(d, key, a, &known, e));
+    for (uint32_t i = 0; i < known.n_rows; i++) remember(&p->cells[k], a, db_at(&known, i, 0)->s, db_at(&known, i, 1)->s);
+    if (known.n_rows) continue;
+    keys[k] = arena_str(a, key);
+    ask[p->probed++] = k;
   }
-  for (uint32_t s = 0; s < slots; s++)
-    if (list[s]) {
-      child_free(list[s]);
-      free(q[s].facts.p);
-      unlink(q[s].file);
-      unlink(q[s].log);
-    }
-  rmdir(probe_dir(a));
-  free(q);
-  free(list);
-  return st;
+  answer_user u = {x, d, p, keys, a, write};
+  return probe_ask(x, ask, keys, p->probed, o, take_answer, &u, e);
 }
 
 /* ---- comparing with the database ---- */

@@ -19,7 +19,17 @@ static gantry_status workspace_of(const ir_graph *g, const char *name, uint32_t 
   return p ? GANTRY_OK : e->code;
 }
 
-gantry_status train_memory(const train_run *r, int64_t *bytes, err *e) {
+/* Cells of a grid that differ in a rate have the same graphs: each is planned once in a process. */
+static gantry_status known_workspace(const train_program *p, uint32_t precision, train_memo *memo, int64_t *bytes, err *e) {
+  for (uint32_t k = 0; memo && k < memo->p.n; k++)
+    if (memo->p.p[k].graph == p->hash && memo->p.p[k].precision == precision) return *bytes = memo->p.p[k].workspace, GANTRY_OK;
+  TRY(workspace_of(p->g, p->name, precision, bytes, e));
+  train_known one = {p->hash, precision, *bytes};
+  if (memo) VEC_PUSH(memo->p, one);
+  return GANTRY_OK;
+}
+
+gantry_status train_memory(const train_run *r, train_memo *memo, int64_t *bytes, err *e) {
   int64_t workspace = 0;
   *bytes = data_memory_bytes(r->data);
   for (uint32_t k = 0; k < r->world->states.n; k++) {
@@ -30,7 +40,7 @@ gantry_status train_memory(const train_run *r, int64_t *bytes, err *e) {
   }
   for (uint32_t k = 0; k < r->programs.n; k++) {
     int64_t one = 0;
-    TRY(workspace_of(r->programs.p[k].g, r->programs.p[k].name, train_precision(r->cfg), &one, e));
+    TRY(known_workspace(&r->programs.p[k], train_precision(r->cfg), memo, &one, e));
     if (one > workspace) workspace = one; /* programs run one after another in one place */
   }
   *bytes += workspace;

@@ -36,6 +36,7 @@ struct train_run {
   abi_world *world;
   abi_element data_el, loss;
   data_set *data;
+  uint8_t borrowed;          /* data is another run's */
   VEC(train_program) programs;
   exec_session *session;
   abi_plugin *backend;
@@ -57,6 +58,9 @@ struct train_run {
 
 /* world.c: opens the plugins and the data set, makes networks and hooks. device: "cpu". */
 gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e);
+/* The same, with the data set of `from` (NULL: none) where both read the same samples: for many runs in one process that are looked at one after another. `from`, its settings included,
+ * must outlive the run, and neither may have a session. */
+gantry_status train_open_beside(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, const train_run *from, train_run **out, err *e);
 void train_close(train_run *r);
 uint32_t train_precision(const cfg_run *cfg); /* device.c: GANTRY_PRECISION_* */
 /* device.c: opens the backend that r->device names, in the run's precision. */
@@ -69,7 +73,9 @@ void train_key(const train_run *r, char hex[65]);
 enum { TRAIN_STEPS_TOGETHER = 8 };
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
 /* memory.c: bytes of states, data and the workspace that the largest program needs; known before anything is opened. */
-gantry_status train_memory(const train_run *r, int64_t *bytes, err *e);
+typedef struct train_known { uint64_t graph; uint32_t precision; int64_t workspace; } train_known;
+typedef struct train_memo { VEC(train_known) p; } train_memo; /* of graphs that were planned before; starts as zeros, free(memo.p.p) */
+gantry_status train_memory(const train_run *r, train_memo *memo, int64_t *bytes, err *e); /* memo may be NULL */
 int64_t train_param_count(const train_run *r, uint32_t role);
 
 /* programs.c, for methods */

@@ -79,7 +79,39 @@ static gantry_status networks(train_run *r, err *e) {
   return GANTRY_OK;
 }
 
-gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e) {
+static int same_values(const gantry_plugin *p, const abi_value *x, const abi_value *y) {
+  for (uint32_t k = 0; k < p->param_count; k++) {
+    if (x[k].f != y[k].f || !x[k].s != !y[k].s || (x[k].s && strcmp(x[k].s, y[k].s)) || x[k].n != y[k].n) return 0;
+    if (x[k].n && (!x[k].list || !y[k].list || memcmp(x[k].list, y[k].list, sizeof *x[k].list * x[k].n))) return 0;
+  }
+  return 1;
+}
+
+/* Both runs read the very same samples. A float that is no number equals nothing, so in doubt they do not. */
+static int same_data(const cfg_run *x, const cfg_run *y, abi_registry *reg) {
+  const abi_plugin *p = abi_find(reg, GANTRY_KIND_DATASET, x->data.name);
+  return p && !strcmp(x->data.name, y->data.name) && !strcmp(x->split, y->split) && x->limit == y->limit && x->limit_seed == y->limit_seed && x->range[0] == y->range[0] && x->range[1] == y->range[1] &&
+         !strcmp(x->storage, y->storage) && same_values(p->desc, x->data.values, y->data.values);
+}
+
+static gantry_status open_data(train_run *r, const train_run *from, err *e) {
+  const cfg_run *cfg = r->cfg;
+  data_options o = {.split = cfg->split, .limit = cfg->limit, .limit_seed = cfg->limit_seed, .range = {cfg->range[0], cfg->range[1]},
+                    .where = !strcmp(cfg->storage, "file") ? DATA_FILE : !strcmp(cfg->storage, "memory") ? DATA_MEMORY : DATA_AUTO};
+  r->borrowed = from && same_data(from->cfg, cfg, r->registry);
+  if (r->borrowed) {
+    r->data_el = from->data_el;
+    r->data = from->data;
+    r->test_split = from->test_split;
+    return GANTRY_OK;
+  }
+  TRY(element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e));
+  return data_open(&r->data_el, &o, &r->data, e);
+}
+
+gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, train_run **out, err *e) { return train_open_beside(cfg, reg, seed, trace, NULL, out, e); }
+
+gantry_status train_open_beside(const cfg_run *cfg, abi_registry *reg, uint64_t seed, int trace, const train_run *from, train_run **out, err *e) {
   train_run *r = *out = mem_alloc(sizeof *r); /* seen from here on by whoever must say what was running in a crash */
   r->mem = arena_new();
   r->cfg = cfg;
@@ -96,11 +128,7 @@ gantry_status train_open(const cfg_run *cfg, abi_registry *reg, uint64_t seed, i
   r->world->seeds[ABI_SEED_INIT] = cfg->init_seed;
   r->world->seeds[ABI_SEED_DATA] = cfg->data_seed;
   r->world->seeds[ABI_SEED_NOISE] = cfg->noise_seed;
-  data_options from = {.split = cfg->split, .limit = cfg->limit, .limit_seed = cfg->limit_seed, .range = {cfg->range[0], cfg->range[1]},
-                       .where = !strcmp(cfg->storage, "file") ? DATA_FILE : !strcmp(cfg->storage, "memory") ? DATA_MEMORY : DATA_AUTO};
-  if (element(r, &cfg->data, GANTRY_KIND_DATASET, &r->data_el, e) || data_open(&r->data_el, &from, &r->data, e) ||
-      data_arrays(r->data, r->world, e))
-    goto failed;
+  if (open_data(r, from, e) || data_arrays(r->data, r->world, e)) goto failed;
   r->total_steps = cfg_total_steps(cfg, r->data->count);
   if (r->data->count < cfg->batch) {
     err_set(e, GANTRY_E_CONFIG, "train.batch is %lld but the data set has only %lld samples", (long long)cfg->batch, (long long)r->data->count);
@@ -124,7 +152,7 @@ void train_close(train_run *r) {
   free(r->programs.p);
   exec_close(r->session);
   abi_world_free(r->world);
-  data_close(r->data);
+  if (!r->borrowed) data_close(r->data);
   train_warm_close(r);
   arena_free(r->mem);
   free(r);

@@ -1,5 +1,6 @@
 /* The parent's side of running: this binary is its own worker (argv[1] "worker"), whose behaviour the batch size chooses. */
 #include "../config/fixture.h"
+#include "probing.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -15,20 +16,6 @@ static volatile sig_atomic_t asked;
 static void on_term(int sig) {
   (void)sig;
   asked = 1;
-}
-
-static const char *flag(int argc, char **argv, const char *name) {
-  for (int k = 2; k + 1 < argc; k++)
-    if (!strcmp(argv[k], name)) return argv[k + 1];
-  return "";
-}
-
-static void put_fact(rec_writer *w, const char *key, const char *value) { rec_put(w, &(rec){.type = REC_FACT, .u.fact = {.key = key, .value = value}}); }
-
-static void put_beat(rec_writer *w, const char *doing) {
-  err e = {0};
-  rec_put(w, &(rec){.type = REC_BEAT, .u.beat = {.doing = doing}});
-  rec_flush(w, &e);
 }
 
 static int done(rec_writer *w, const char *status, const char *cls, const char *text, int code) {
@@ -58,21 +45,12 @@ static int worker(int argc, char **argv) {
   err e = {0};
   buf json = {0};
   const char *dir = flag(argc, argv, "--dir");
+  if (!strcmp(argv[2], "--probe")) return probe(argc, argv, atoi(flag(argc, argv, "--fd")));
   rec_writer *w = rec_writer_new(atoi(flag(argc, argv, "--fd")), 1);
   if (file_read(flag(argc, argv, "--config"), &json, 1 << 20, &e)) return 64;
   int batch = atoi(strstr(json.p, "\"batch\":") + 8), length = atoi(strstr(json.p, "\"steps\":") + 8);
   char key[40];
   snprintf(key, sizeof key, "key-of-batch-%d", batch);
-  if (!strcmp(argv[2], "--probe")) {
-    if (batch == 9) return done(w, "failed", "data", "the data set is not there", 64);
-    char total[20];
-    char *at = strstr(json.p, "\"length\":{\"steps\":");
-    snprintf(total, sizeof total, "%d", at ? atoi(at + 18) : length);
-    put_fact(w, "train_key", key);
-    put_fact(w, "params.g", "123");
-    put_fact(w, "steps.total", total);
-    return done(w, "done", NULL, NULL, 0);
-  }
   char *at = strstr(json.p, "\"length\":{\"steps\":");
   int total = at ? atoi(at + 18) : length, again_from_0 = batch == 3 || batch == 7 || batch == 8 || batch == 10 || batch == 12, from = starts(dir) && !again_from_0 ? 5 : 0;
   signal(SIGTERM, on_term);

@@ -4,7 +4,7 @@
 static void told(const char *base, double scratch) {
   test_run t;
   int64_t said = 0;
-  T_CHECK(test_run_open(&t, base, 1, 0, 0) && !train_memory(t.r, &said, &t.e) && !train_start(t.r, &t.e) && !train_steps(t.r, 0, 1, &t.e));
+  T_CHECK(test_run_open(&t, base, 1, 0, 0) && !train_memory(t.r, NULL, &said, &t.e) && !train_start(t.r, &t.e) && !train_steps(t.r, 0, 1, &t.e));
   if (t.r && t.r->session) {
     double holds = (double)exec_bytes(t.r->session) + (double)data_memory_bytes(t.r->data);
     if ((double)said > holds || holds > (double)said * 1.02 + scratch) printf("# said %lld, holds %.0f\n", (long long)said, holds);

@@ -98,7 +98,7 @@ static void test_precision__memory_follows(void) {
     test_run t;
     char json[600];
     snprintf(json, sizeof json, wide, k ? "bf16" : "f32");
-    T_CHECK(test_run_open(&t, json, 5, 0, 0) && !train_memory(t.r, &bytes[k], &t.e));
+    T_CHECK(test_run_open(&t, json, 5, 0, 0) && !train_memory(t.r, NULL, &bytes[k], &t.e));
     test_run_close(&t);
   }
   T_CHECK(bytes[1] < bytes[0] * 4 / 5 && bytes[1] > bytes[0] / 3);
