@@ -20,6 +20,11 @@ static gantry_status look(train_run *r, train_memo *memo, rec_writer *w, err *e)
   worker_fact(w, "params.g", text);
   snprintf(text, sizeof text, "%lld", (long long)train_param_count(r, GANTRY_D));
   worker_fact(w, "params.d", text);
+  if (r->cfg->limit > r->data->info.count) {
+    char why[200];
+    snprintf(why, sizeof why, "data.limit is %lld, but %s has only %lld samples in its split \"%.40s\": all of them are used", (long long)r->cfg->limit, r->cfg->data.name, (long long)r->data->info.count, r->cfg->split);
+    worker_fact(w, "warning.limit", why);
+  }
   snprintf(text, sizeof text, "%lld", (long long)r->total_steps);
   worker_fact(w, "steps.total", text);
   TRY(train_memory(r, memo, &bytes, e));

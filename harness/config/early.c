@@ -7,13 +7,22 @@
 #include "config/loading.h"
 #include "config/resolve.h"
 
+/* The first evaluation comes before the end. Epochs have a length only once the data are read: in doubt, yes. */
+static int on_the_way(const cfg_run *r, cfg_duration every) {
+  if (every.unit == CFG_NEVER || every.unit == CFG_END) return 0;
+  if (every.unit == CFG_FRACTION) return every.n < 1;
+  if (every.unit == CFG_EPOCHS || r->length.unit == CFG_EPOCHS) return every.unit != r->length.unit || every.n < r->length.n;
+  int64_t total = cfg_total_steps(r, 1);
+  return cfg_steps(r, every, 1, total) < total;
+}
+
 /* Some cell computes the judged metric before its end: without that no run would ever be stopped. */
 static int seen_on_the_way(const cfg_experiment *x) {
   size_t n = strcspn(x->judge_metric, ".");
   for (uint32_t k = 0; k < x->n_cells; k++)
     for (uint32_t j = 0; x->cells[k].run && j < x->cells[k].run->n_metrics; j++) {
       const cfg_element *el = &x->cells[k].run->metrics[j].el;
-      if (!strncmp(el->id, x->judge_metric, n) && !el->id[n] && el->every.unit && el->every.unit != CFG_END) return 1;
+      if (!strncmp(el->id, x->judge_metric, n) && !el->id[n] && on_the_way(x->cells[k].run, el->every)) return 1;
     }
   return 0;
 }
@@ -43,7 +52,7 @@ gantry_status loading_early(loading *l) {
 
 gantry_status loading_early_seen(loading *l) {
   const doc *src;
-  if (!loading_top(l, "early_stopping", &src) || seen_on_the_way(l->x)) return GANTRY_OK;
+  if (!loading_top(l, "early_stopping", &src) || l->o->smoke || seen_on_the_way(l->x)) return GANTRY_OK; /* a smoke test evaluates once, and is not there to be stopped */
   layer root = {.path = "", .value = src->root, .src = src};
   layers from = {&root, 1};
   const char *metric = l->x->judge_metric;

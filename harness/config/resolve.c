@@ -16,11 +16,19 @@ static gantry_status note_plugin(resolver *rs, const cfg_element *el) {
   return GANTRY_OK;
 }
 
+/* read_object where a plugin is wanted: its bare name is the mistake that is made, and easily put right. */
+static gantry_status read_named(resolver *rs, const json_t *parent, const char *path, const char *key, json_t **v) {
+  const json_t *x = json_object_get(parent, key);
+  const char *full = *path ? join(rs, path, key) : key;
+  if (json_is_string(x)) return layers_fail(&rs->from, full, AT_VALUE, rs->e, "%s must be an object { ... }, is a text: write {\"name\": \"%s\"}", full, json_string_value(x));
+  return read_object(rs, parent, path, key, NULL, v);
+}
+
 /* An element that must be there; `def` is the plugin's name where the file is silent, or NULL. */
 static gantry_status required(resolver *rs, const json_t *parent, json_t *parent_out, const char *path, const char *key, uint32_t kind, const char *def, const char *const *extra, cfg_element *el, json_t **made) {
   json_t *v, *silent = NULL;
   const char *full = join(rs, path, key);
-  TRY(read_object(rs, parent, path, key, NULL, &v));
+  TRY(read_named(rs, parent, path, key, &v));
   if (!v && !def) return layers_fail(&rs->from, full, AT_KEY, rs->e, "\"%s\" is missing: {\"name\": ...} (see gantry plugins list)", full);
   if (def && !json_object_get(v, "name")) {
     silent = v ? json_deep_copy(v) : json_object();
@@ -146,7 +154,7 @@ static gantry_status resolve_regularizers(resolver *rs, json_t *out) {
   for (uint32_t k = 0; k < n; k++) {
     const char *path = join(rs, "regularizers", keys[k]);
     TRY(check_id(rs, path, keys[k]));
-    TRY(read_object(rs, v, "regularizers", keys[k], NULL, &x));
+    TRY(read_named(rs, v, "regularizers", keys[k], &x));
     if (!x) continue;
     TRY(read_element(rs, x, path, keys[k], GANTRY_KIND_REGULARIZER, extra, &els[rs->r->n_regs], &made));
     if (!made) continue;
@@ -192,7 +200,7 @@ static gantry_status resolve_metrics(resolver *rs, json_t *out) {
     cfg_metric *m = &ms[rs->r->n_metrics];
     const char *path = join(rs, "metrics", keys[k]);
     TRY(check_id(rs, path, keys[k]));
-    TRY(read_object(rs, v, "metrics", keys[k], NULL, &x));
+    TRY(read_named(rs, v, "metrics", keys[k], &x));
     if (!x) continue;
     TRY(read_element(rs, x, path, keys[k], GANTRY_KIND_METRIC, extra, &m->el, &made));
     if (!made) continue;

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "sched/probe.h"
 #include "sched/sched.h"
 #include "store/layout.h"
@@ -197,9 +198,28 @@ static gantry_status plan_one(const cfg_experiment *x, abi_registry *reg, const 
   return GANTRY_OK;
 }
 
+/* What only the worker or the machine can tell, and nobody is kept from doing. Each text once. */
+static void warn(const cfg_experiment *x, const sched_plan *p, arena *a) {
+  const char **said = ARENA_ARRAY(a, const char *, x->n_cells + 1);
+  int64_t threads = 0;
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < x->n_cells; k++) {
+    if (!x->cells[k].run || !x->cells[k].selected) continue;
+    if (x->cells[k].run->threads > threads) threads = x->cells[k].run->threads;
+    for (const sched_fact *f = p->cells[k].all; f; f = f->next) {
+      uint32_t i = 0;
+      if (strncmp(f->name, "warning.", 8)) continue;
+      while (i < n && strcmp(said[i], f->value)) i++;
+      if (i == n && n < x->n_cells) log_line(LOG_WARN, "%s", said[n++] = f->value);
+    }
+  }
+  if (threads > sched_cores()) log_line(LOG_WARN, "train.threads is %lld, but gantry may use %lld core%s here: the threads share %s, which is slower than as many threads as cores, and one run goes at once", (long long)threads, (long long)sched_cores(), sched_cores() == 1 ? "" : "s", sched_cores() == 1 ? "it" : "them");
+}
+
 gantry_status sched_plan_make(const cfg_experiment *x, abi_registry *reg, const sched_options *o, db *d, int write, arena *a, sched_plan *p, err *e) {
   *p = (sched_plan){.cells = ARENA_ARRAY(a, sched_facts, x->n_cells + 1), .jobs = ARENA_ARRAY(a, sched_job, (size_t)x->n_cells * x->n_seeds + 1)};
   TRY(probe_cells(x, reg, o, d, write, a, p, e));
+  warn(x, p, a);
   if (write) TRY(write_grid(x, d, a, &p->grid_id, e));
   for (uint32_t s = 0; s < x->n_seeds; s++)
     for (uint32_t k = 0; k < x->n_cells; k++) {

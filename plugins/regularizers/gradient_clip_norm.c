@@ -1,11 +1,11 @@
 /* gradient_clip_norm - a network's gradient, over all its weights together, scaled down to the norm `limit` where it is longer, before the optimizer:
- * times min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. With `of: "both"` each network by its own norm. */
+ * times min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. With `of: ["g", "d"]` each network by its own norm. */
 #include <gantry/nn.h>
 #include <gantry/regularizer.h>
 
 enum { LIMIT };
 static const gantry_param params[] = {
-  {.key = "limit", .doc = "largest Euclidean norm of a network's gradient", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_LOG | GANTRY_PF_OPEN_LO, .def = 1, .lo = 0, .hi = 1e9}};
+  {.key = "limit", .doc = "largest Euclidean norm of a network's gradient; the logged d_grad_norm and g_grad_norm are what is left, so they stay at it while it acts", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_LOG | GANTRY_PF_OPEN_LO, .def = 1, .lo = 0, .hi = 1e9}};
 
 static gantry_status gradient(gantry_ctx *cx, const gantry_step *step, gantry_t *grads, uint32_t n) {
   gantry_t square = gan_const(cx, 0);

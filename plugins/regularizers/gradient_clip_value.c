@@ -4,7 +4,7 @@
 
 enum { LIMIT };
 static const gantry_param params[] = {
-  {.key = "limit", .doc = "largest magnitude of an element of the gradient", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_LOG | GANTRY_PF_OPEN_LO, .def = 1, .lo = 0, .hi = 1e9}};
+  {.key = "limit", .doc = "largest magnitude of an element of the gradient; the logged d_grad_norm and g_grad_norm are of the clipped gradient", .type = GANTRY_P_FLOAT, .flags = GANTRY_PF_LOG | GANTRY_PF_OPEN_LO, .def = 1, .lo = 0, .hi = 1e9}};
 
 static gantry_status gradient(gantry_ctx *cx, const gantry_step *step, gantry_t *grads, uint32_t n) {
   gantry_t limit = gan_param(cx, LIMIT);
