@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   if (!better) refused(&e);
   else if (ir_verify(better, "rewritten", &e)) abort();
   if (better) {
-    plan *p = plan_make(better, "fuzz", query, NULL, &e);
+    plan *p = plan_make(better, "fuzz", 0, query, NULL, &e);
     if (!p) refused(&e);
     else if (plan_verify(plan_program(p), &e)) abort();
     plan_free(p);
