@@ -322,8 +322,9 @@ static void test_native__one_compiles_for_all(void) {
   setenv("GANTRY_KERNELS", "auto", 1);
   T_CHECK(rg_compile(g, &a) && rg_compile(g, &b));
   time_t end = time(NULL) + 60;
-  while (in_front("called") < 1 && time(NULL) < end) rg_run(&a);
-  for (int k = 0; k < 200; k++) rg_run(&a), rg_run(&b);
+  int most = 200;
+  for (; in_front("called") < 1 && time(NULL) < end; most++) rg_run(&a);
+  for (int k = 0; k < 3 * most; k++) rg_run(&a), rg_run(&b); /* b wants it too by now */
   usleep(200000);
   T_CHECK(in_front("called") == 1);
   rg_free(&a); /* before it was done */
@@ -331,7 +332,7 @@ static void test_native__one_compiles_for_all(void) {
   while (in_front("called") < 2 && time(NULL) < soon) rg_run(&b);
   T_CHECK(in_front("called") == 2 && entries(".so", NULL, 0) == 0);
   T_CHECK(rg_compile(g, &a));
-  for (int k = 0; k < 200; k++) rg_run(&a), rg_run(&b);
+  for (int k = 0; k < 3 * most; k++) rg_run(&a), rg_run(&b);
   char go[300];
   snprintf(go, sizeof go, "%s-bin/go", cache);
   fclose(fopen(go, "w"));
