@@ -59,8 +59,8 @@ static void hash_plugin(void *user, const char *slot, const abi_plugin *p) {
 static void probe_key(const cfg_run *r, abi_registry *reg, const sched_options *o, char hex[65]) {
   sha *s = sha_new();
   put_text(s, r->train_json);
-  char length[64];
-  snprintf(length, sizeof length, "%u %.17g", r->length.unit, r->length.n);
+  char length[96];
+  snprintf(length, sizeof length, "%u %.17g %.17g", r->length.unit, r->length.n, r->recompute); /* the latter shapes no weights, but the memory that is told */
   put_text(s, length);
   sched_plugins_of(r, reg, hash_plugin, s);
   put_text(s, r->eval_json); /* metrics shape no weights, but whether they can be computed is asked too */

@@ -10,9 +10,9 @@ static gantry_status no_scratch(void *user, const gantry_lib *step, int64_t *scr
   return GANTRY_OK;
 }
 
-static gantry_status workspace_of(const ir_graph *g, const char *name, uint32_t precision, int64_t *bytes, err *e) {
+static gantry_status workspace_of(const ir_graph *g, const char *name, uint32_t precision, double recompute, int64_t *bytes, err *e) {
   ir_graph *optimised = opt_run_in(g, precision, NULL, e);
-  plan *p = optimised ? plan_make(optimised, name, no_scratch, NULL, e) : NULL;
+  plan *p = optimised ? plan_make(optimised, name, recompute, no_scratch, NULL, e) : NULL;
   if (p) *bytes = plan_program(p)->workspace_bytes;
   plan_free(p);
   ir_free(optimised);
@@ -20,11 +20,11 @@ static gantry_status workspace_of(const ir_graph *g, const char *name, uint32_t 
 }
 
 /* Cells of a grid that differ in a rate have the same graphs: each is planned once in a process. */
-static gantry_status known_workspace(const train_program *p, uint32_t precision, train_memo *memo, int64_t *bytes, err *e) {
+static gantry_status known_workspace(const train_program *p, uint32_t precision, double recompute, train_memo *memo, int64_t *bytes, err *e) {
   for (uint32_t k = 0; memo && k < memo->p.n; k++)
-    if (memo->p.p[k].graph == p->hash && memo->p.p[k].precision == precision) return *bytes = memo->p.p[k].workspace, GANTRY_OK;
-  TRY(workspace_of(p->g, p->name, precision, bytes, e));
-  train_known one = {p->hash, precision, *bytes};
+    if (memo->p.p[k].graph == p->hash && memo->p.p[k].precision == precision && memo->p.p[k].recompute == recompute) return *bytes = memo->p.p[k].workspace, GANTRY_OK;
+  TRY(workspace_of(p->g, p->name, precision, recompute, bytes, e));
+  train_known one = {p->hash, precision, recompute, *bytes};
   if (memo) VEC_PUSH(memo->p, one);
   return GANTRY_OK;
 }
@@ -40,7 +40,7 @@ gantry_status train_memory(const train_run *r, train_memo *memo, int64_t *bytes,
   }
   for (uint32_t k = 0; k < r->programs.n; k++) {
     int64_t one = 0;
-    TRY(known_workspace(&r->programs.p[k], train_precision(r->cfg), memo, &one, e));
+    TRY(known_workspace(&r->programs.p[k], train_precision(r->cfg), r->cfg->recompute, memo, &one, e));
     if (one > workspace) workspace = one; /* programs run one after another in one place */
   }
   *bytes += workspace;

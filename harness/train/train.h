@@ -73,7 +73,7 @@ void train_key(const train_run *r, char hex[65]);
 enum { TRAIN_STEPS_TOGETHER = 8 };
 gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e);
 /* memory.c: bytes of states, data and the workspace that the largest program needs; known before anything is opened. */
-typedef struct train_known { uint64_t graph; uint32_t precision; int64_t workspace; } train_known;
+typedef struct train_known { uint64_t graph; uint32_t precision; double recompute; int64_t workspace; } train_known;
 typedef struct train_memo { VEC(train_known) p; } train_memo; /* of graphs that were planned before; starts as zeros, free(memo.p.p) */
 gantry_status train_memory(const train_run *r, train_memo *memo, int64_t *bytes, err *e); /* memo may be NULL */
 int64_t train_param_count(const train_run *r, uint32_t role);
