@@ -61,6 +61,8 @@ void train_close(train_run *r);
 uint32_t train_precision(const cfg_run *cfg); /* device.c: GANTRY_PRECISION_* */
 /* device.c: opens the backend that r->device names, in the run's precision. */
 gantry_status train_session(train_run *r, err *e);
+/* Opens and closes the device that `device` names. The backend's name, or NULL. */
+const char *train_device_open(abi_registry *reg, const char *device, arena *a, err *e);
 /* Opens the backend, compiles every program, runs the init program. */
 gantry_status train_start(train_run *r, err *e);
 /* sha256 of what can change the weights: train_json, seed, data content, given weights, graph hashes. */

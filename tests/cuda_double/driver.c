@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,55 @@ static long long from_env(const char *name, long long absent) {
   return v && *v ? atoll(v) : absent;
 }
 
+/* MPS: a client is a process that finds a daemon's `control` where CUDA_MPS_PIPE_DIRECTORY says. A fault of one ends all that are there then, as on a GPU: each finds the file
+ * `fault` changed since it began. GANTRY_DOUBLE_MPS=refuse: no client gets through. */
+static const char *mps_file(const char *name, char path[512]) {
+  const char *folder = getenv("CUDA_MPS_PIPE_DIRECTORY");
+  if (!folder || !*folder) return NULL;
+  snprintf(path, 512, "%.400s/%s", folder, name);
+  return path;
+}
+static int is_client;
+static struct timespec fault_before;
+static struct timespec last_fault(void) {
+  char path[512];
+  struct stat s;
+  return mps_file("fault", path) && !stat(path, &s) ? s.st_mtim : (struct timespec){0};
+}
+static CUresult connect_mps(void) {
+  char path[512];
+  if (is_client || !mps_file("control", path) || access(path, F_OK)) return CUDA_SUCCESS;
+  const char *how = getenv("GANTRY_DOUBLE_MPS");
+  if (how && !strcmp(how, "refuse")) return CUDA_ERROR_MPS_CONNECTION_FAILED;
+  is_client = 1;
+  fault_before = last_fault();
+  double_log("mps client", getenv("CUDA_VISIBLE_DEVICES") != NULL);
+  return CUDA_SUCCESS;
+}
+static void look_at_others(void) {
+  struct timespec t = last_fault();
+  if (is_client && !lost && (t.tv_sec != fault_before.tv_sec || t.tv_nsec != fault_before.tv_nsec)) lost = CUDA_ERROR_MPS_CLIENT_TERMINATED;
+}
+static void lose(void) {
+  char path[512];
+  lost = CUDA_ERROR_LAUNCH_FAILED; /* seen by the next call, as a real one is */
+  FILE *f = is_client && mps_file("fault", path) ? fopen(path, "w") : NULL;
+  if (f) fclose(f);
+}
+/* GANTRY_DOUBLE_LOSE_IN=text: only processes with it in their command line lose their device. */
+static long long fatal_call(void) {
+  static int ours = -1;
+  const char *in = getenv("GANTRY_DOUBLE_LOSE_IN");
+  if (ours < 0) {
+    char line[8192] = "";
+    FILE *f = in ? fopen("/proc/self/cmdline", "r") : NULL;
+    size_t n = f ? fread(line, 1, sizeof line - 1, f) : 0;
+    if (f) fclose(f);
+    ours = !in || memmem(line, n, in, strlen(in));
+  }
+  return ours ? from_env("GANTRY_DOUBLE_LOSE", -1) : -1;
+}
+
 void double_log(const char *what, long long n) {
   const char *path = getenv("GANTRY_DOUBLE_LOG");
   FILE *f = path ? fopen(path, "a") : NULL;
@@ -52,14 +102,15 @@ int double_do(void (*fn)(void *), const void *payload, size_t bytes) {
     capturing->nodes[capturing->n++] = (node){fn, copy};
     return 0;
   }
-  long long fatal = from_env("GANTRY_DOUBLE_LOSE", -1);
-  if (fatal >= 0 && ++calls >= fatal) lost = CUDA_ERROR_LAUNCH_FAILED; /* seen by the next call, as a real one is */
+  look_at_others();
+  long long fatal = fatal_call();
+  if (fatal >= 0 && ++calls >= fatal) lose();
   else fn(copy);
   free(copy);
   return 0;
 }
 
-EXPORT CUresult cuInit(unsigned flags) { return flags ? CUDA_ERROR_INVALID_VALUE : from_env("GANTRY_DOUBLE_DEVICES", 1) ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE; }
+EXPORT CUresult cuInit(unsigned flags) { return flags ? CUDA_ERROR_INVALID_VALUE : from_env("GANTRY_DOUBLE_DEVICES", 1) ? connect_mps() : CUDA_ERROR_NO_DEVICE; }
 EXPORT CUresult cuDriverGetVersion(int *v) { return *v = (int)from_env("GANTRY_DOUBLE_VERSION", 13000), CUDA_SUCCESS; }
 EXPORT CUresult cuDeviceGetCount(int *n) { return *n = (int)from_env("GANTRY_DOUBLE_DEVICES", 1), CUDA_SUCCESS; }
 EXPORT CUresult cuDeviceGet(CUdevice *d, int k) { return *d = k, CUDA_SUCCESS; }
@@ -74,8 +125,8 @@ EXPORT CUresult cuDeviceTotalMem(size_t *n, CUdevice d) { return (void)d, *n = t
 EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d) { return (void)d, *c = (CUcontext)(uintptr_t)1, CUDA_SUCCESS; }
 EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice d) { return (void)d, CUDA_SUCCESS; }
 EXPORT CUresult cuCtxSetCurrent(CUcontext c) { return (void)c, CUDA_SUCCESS; }
-EXPORT CUresult cuGetErrorName(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : r == CUDA_ERROR_OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR", CUDA_SUCCESS; }
-EXPORT CUresult cuGetErrorString(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "unspecified launch failure" : "an error of the double", CUDA_SUCCESS; }
+EXPORT CUresult cuGetErrorName(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : r == CUDA_ERROR_OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : r == CUDA_ERROR_MPS_CLIENT_TERMINATED ? "CUDA_ERROR_MPS_CLIENT_TERMINATED" : "CUDA_ERROR", CUDA_SUCCESS; }
+EXPORT CUresult cuGetErrorString(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "unspecified launch failure" : r == CUDA_ERROR_MPS_CONNECTION_FAILED ? "MPS client failed to connect to the MPS control daemon or the MPS server" : "an error of the double", CUDA_SUCCESS; }
 
 EXPORT CUresult cuMemGetInfo(size_t *free_bytes, size_t *all) {
   *all = total();
@@ -196,9 +247,10 @@ EXPORT CUresult cuGraphLaunch(CUgraphExec x, CUstream s) {
   (void)s;
   if (lost) return lost;
   double_log("replay", (long long)x->graph->n);
-  long long fatal = from_env("GANTRY_DOUBLE_LOSE", -1);
+  look_at_others();
+  long long fatal = fatal_call();
   for (size_t k = 0; k < x->graph->n && !lost; k++) {
-    if (fatal >= 0 && ++calls >= fatal) lost = CUDA_ERROR_LAUNCH_FAILED;
+    if (fatal >= 0 && ++calls >= fatal) lose();
     else x->graph->nodes[k].fn(x->graph->nodes[k].payload);
   }
   return CUDA_SUCCESS;
