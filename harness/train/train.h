@@ -81,8 +81,11 @@ gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32
 void train_program_drop(abi_builder *b); /* frees a program that turned out not to be needed */
 void train_log(abi_builder *b, const char *name, ir_id scalar);
 void train_trace(train_run *r, abi_builder *b, const char *name, ir_id v); /* an output in traces, else nothing */
-/* Reads and clears a program's log window: mean and count of non-finite values per name. */
-gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e);
+/* A program's log window as it is after the steps handed over so far, cleared for those that follow: begun, and later (wait: now) ended with mean and count of non-finite values
+ * per name where *ready. Only for programs that log something. */
+gantry_status train_log_begin(train_run *r, const train_program *p, exec_ticket **out, err *e);
+gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e); /* both at once; nothing where nothing is logged */
+gantry_status train_log_end(train_run *r, const train_program *p, exec_ticket *t, int wait, double *mean, int64_t *bad, int *ready, err *e);
 
 /* schedules.c: multiplier of a leaf from the experiment's schedules, as a graph over counters; 0 = none */
 ir_id train_schedule(void *run, abi_builder *b, const char *leaf);

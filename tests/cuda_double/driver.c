@@ -19,7 +19,7 @@ struct CUgraph_st { node *nodes; size_t n; int users; };
 struct CUgraphExec_st { CUgraph graph; };
 struct CUmod_st { void *so; };
 struct CUfunc_st { void (*fn)(long long, char *const *); int n_at; };
-struct CUevent_st { double ms; };
+struct CUevent_st { double ms; long long at; int queries; };
 
 static const uint64_t tag = (uint64_t)1 << 56; /* no address of the host has this bit: reading one through it is a fault */
 static region *regions;
@@ -194,12 +194,60 @@ EXPORT CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t n, CU
   double_log("upload", (long long)n);
   return CUDA_SUCCESS;
 }
+/* Page-locked memory: a copy into it comes late, as with a GPU that is still at work. With GANTRY_DOUBLE_LATE=n an event is asked for up to n times before it has happened, by turns
+ * more and less often, and what was to be copied before it does not show until then; who waits for an event or the stream waits for all before it. */
+typedef struct late { void *to, *what; size_t n; long long at; struct late *next; } late;
+static late *copies, **last_copy = &copies;
+static region *locked;
+static long long clock_now, happened; /* of the stream: things that were asked for; that are done */
+EXPORT CUresult cuMemHostAlloc(void **p, size_t n, unsigned flags) {
+  if (lost || flags) return lost ? lost : CUDA_ERROR_INVALID_VALUE;
+  region *r = malloc(sizeof *r);
+  *r = (region){malloc(n), n, locked};
+  memset(r->p, 0x7F, n);
+  locked = r;
+  *p = r->p;
+  return CUDA_SUCCESS;
+}
+static void arrive(long long until) {
+  happened = until > happened ? until : happened;
+  while (copies && copies->at <= happened) {
+    late *c = copies;
+    memcpy(c->to, c->what, c->n);
+    if (!(copies = c->next)) last_copy = &copies;
+    free(c->what);
+    free(c);
+  }
+}
+EXPORT CUresult cuMemFreeHost(void *p) {
+  arrive(clock_now);
+  for (region **r = &locked; *r; r = &(*r)->next) {
+    region *x = *r;
+    if (x->p != p) continue;
+    *r = x->next;
+    free(x->p);
+    free(x);
+    return lost;
+  }
+  return CUDA_ERROR_INVALID_VALUE;
+}
+static int is_locked(const void *p) {
+  for (region *r = locked; r; r = r->next)
+    if ((const char *)p >= r->p && (const char *)p < r->p + r->bytes) return 1;
+  return 0;
+}
 EXPORT CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t n, CUstream s) {
   void *h = within(from, n);
   (void)s;
   if (lost) return lost;
   if (!h || capturing) return CUDA_ERROR_INVALID_VALUE;
-  memcpy(to, h, n);
+  if (!is_locked(to)) return memcpy(to, h, n), CUDA_SUCCESS; /* a real one waits, too */
+  late *c = malloc(sizeof *c);
+  *c = (late){to, malloc(n), n, ++clock_now, NULL};
+  memcpy(c->what, h, n);
+  memset(to, 0x7F, n);
+  *last_copy = c;
+  last_copy = &c->next;
   return CUDA_SUCCESS;
 }
 EXPORT CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char v, size_t n, CUstream s) {
@@ -213,7 +261,11 @@ EXPORT CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char v, size_t n, CUstr
 
 EXPORT CUresult cuStreamCreate(CUstream *s, unsigned flags) { return (void)flags, *s = (CUstream)(uintptr_t)2, CUDA_SUCCESS; }
 EXPORT CUresult cuStreamDestroy(CUstream s) { return (void)s, CUDA_SUCCESS; }
-EXPORT CUresult cuStreamSynchronize(CUstream s) { return (void)s, capturing ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : lost; }
+EXPORT CUresult cuStreamSynchronize(CUstream s) {
+  (void)s;
+  if (!capturing) arrive(clock_now);
+  return capturing ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : lost;
+}
 EXPORT CUresult cuStreamBeginCapture(CUstream s, CUstreamCaptureMode mode) {
   (void)s, (void)mode;
   if (lost || capturing) return lost ? lost : CUDA_ERROR_INVALID_VALUE;
@@ -263,9 +315,21 @@ EXPORT CUresult cuEventRecord(CUevent e, CUstream s) {
   (void)s;
   clock_gettime(CLOCK_MONOTONIC, &t);
   e->ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+  long long most = from_env("GANTRY_DOUBLE_LATE", 0);
+  e->at = ++clock_now;
+  e->queries = most ? (int)(e->at * 7919 % (most + 1)) : 0;
   return lost;
 }
-EXPORT CUresult cuEventSynchronize(CUevent e) { return (void)e, lost; }
+EXPORT CUresult cuEventSynchronize(CUevent e) {
+  arrive(e->at);
+  return lost;
+}
+EXPORT CUresult cuEventQuery(CUevent e) {
+  if (lost) return lost;
+  if (e->at > happened && e->queries-- > 0) return double_log("not ready", e->at), CUDA_ERROR_NOT_READY;
+  arrive(e->at);
+  return CUDA_SUCCESS;
+}
 EXPORT CUresult cuEventElapsedTime(float *ms, CUevent a, CUevent b) { return *ms = (float)(b->ms - a->ms), lost; }
 
 /* A "cubin" is a shared object of nvrtc.c; how long it is stands in its own header. */

@@ -21,5 +21,6 @@ void gpu_seen_write(const gpu *g) {
   if (g->n_replays) fprintf(f, "a step replayed as a graph\n");
   if (g->n_measured) fprintf(f, "engines of cuDNN measured and frozen\n");
   if (g->n_adopted) fprintf(f, "samples read from main memory\n");
+  if (g->n_taken) fprintf(f, "logged values that come down while steps run\n");
   fclose(f);
 }
