@@ -99,8 +99,6 @@ static gantry_status open_(gantry_ctx *ctx, const gantry_open *o, void **self) {
     free(g);
     return gpu_say(ctx, GANTRY_E_DEVICE, "%s. `gantry doctor` tells more; --device cpu works everywhere", why);
   }
-  /* bf16 stands in the programs, as the type of operands: what is f32 there is f32 */
-  g->precision = GANTRY_HAS(o, precision) && o->precision == GANTRY_PRECISION_TF32 ? GPU_TF32 : GPU_F32;
   gantry_status st = gpu_check(ctx, g, l->cuDeviceGet(&g->device, (int)o->device), "opening the GPU");
   if (!st) st = gpu_check(ctx, g, l->cuDevicePrimaryCtxRetain(&g->context, g->device), "opening the GPU");
   if (!st) st = here(ctx, g);

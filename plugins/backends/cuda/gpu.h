@@ -59,7 +59,6 @@ typedef struct gpu {
   CUstream stream;
   int arch;           /* 90 */
   char name[128];
-  int precision;      /* GPU_F32, GPU_TF32 */
   int lost;           /* an error that no call recovers from was seen */
   gpu_kernel **kernels;
   uint32_t n_kernels, room_kernels, n_pending;
@@ -76,9 +75,8 @@ typedef struct gpu {
   cublasLtHandle_t cublas;
   gpu_take **takes;
   uint32_t n_takes;
-  uint32_t n_products[2] /* of bf16 last */, n_replays, n_measured, n_adopted, n_taken; /* what happened, for seen.c */
+  uint32_t n_products[3] /* f32 or f64, bf16, tf32 */, n_replays, n_measured, n_adopted, n_taken; /* what happened, for seen.c */
 } gpu;
-enum { GPU_F32, GPU_TF32 };
 
 typedef struct gpu_compile { /* what compiling a step needs to know */
   gantry_ctx *ctx;

@@ -21,7 +21,7 @@ typedef struct gantry_probe { /* struct_size set by the host */
 /* How MATMUL and the convolutions of f32 tensors compute. States, sums and everything else stay f32. */
 enum {
   GANTRY_PRECISION_F32 = 0,
-  GANTRY_PRECISION_TF32 = 1, /* operands rounded to 10 bits of mantissa where the device has units for that */
+  GANTRY_PRECISION_TF32 = 1, /* operands rounded to 10 bits of mantissa where the device has units for that; since 0.3 only in steps that say so (gantry_lib.precision) */
   /* since 0.3. The host casts: a program holds CASTs and contractions whose operands and result are all bf16, products summed in f32 (or wider) and rounded once. Contractions of
    * f32 in such a session compute as under F32. Only a backend that says it has this bit is given contractions of bf16. */
   GANTRY_PRECISION_BF16 = 2
