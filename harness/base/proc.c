@@ -20,8 +20,10 @@ static void become(const proc_spec *s, int pipe_end, int report, pid_t parent) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run's folder must never have two writers, so a child does not outlive its parent */
-  if (getppid() != parent) _exit(127);
+  if (!s->outlives) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run's folder must never have two writers, so a worker does not outlive its parent */
+    if (getppid() != parent) _exit(127);
+  }
 #ifndef GANTRY_SANITIZED /* the address sanitizer reserves terabytes */
   if (s->memory_bytes > 0) setrlimit(RLIMIT_DATA, &(struct rlimit){(rlim_t)s->memory_bytes, (rlim_t)s->memory_bytes});
 #endif
@@ -40,7 +42,10 @@ static void become(const proc_spec *s, int pipe_end, int report, pid_t parent) {
     if (pipe_end == s->pipe_fd) fcntl(pipe_end, F_SETFD, 0);
     else if (dup2(pipe_end, s->pipe_fd) < 0) goto failed;
   }
-  for (const char *const *v = s->env; v && *v; v++) putenv((char *)(uintptr_t)*v); /* strings live until exec */
+  for (const char *const *v = s->env; v && *v; v++) {
+    if (!strchr(*v, '=')) unsetenv(*v);
+    else putenv((char *)(uintptr_t)*v); /* strings live until exec */
+  }
   execvp(s->argv[0], (char *const *)(uintptr_t)s->argv);
 failed:;
   int why = errno;

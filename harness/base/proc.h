@@ -1,6 +1,7 @@
 /* proc.h - child processes: start one with a two-way pipe on a chosen descriptor, see how it ended, tell whether a process is still there.
  *
- * A child has its own process group, so a Ctrl-C in the terminal reaches the parent alone, and dies with its parent. Signals are
+ * A child has its own process group, so a Ctrl-C in the terminal reaches the parent alone, and dies with its parent unless it is told
+ * to outlive it. Signals are
  * only ever sent to own children that have not been reaped, by their process id. */
 #ifndef BASE_PROC_H
 #define BASE_PROC_H
@@ -10,10 +11,11 @@
 
 typedef struct proc_spec {
   const char *const *argv; /* argv[0] is looked up in $PATH if it has no slash; NULL-terminated */
-  const char *const *env;  /* "KEY=value" added to this process's environment, NULL-terminated, or NULL */
+  const char *const *env;  /* "KEY=value" added to this process's environment, "KEY" taken out of it; NULL-terminated, or NULL */
   int pipe_fd;             /* the child's end of the pipe (a stream socket: both may write) appears here; 0 = no pipe */
   const char *log_path;    /* standard output and error of the child are appended here; NULL = inherited */
   int64_t memory_bytes;    /* most private memory the child may have (RLIMIT_DATA); 0 = no limit */
+  int outlives;            /* 1: it is not killed when its parent ends */
 } proc_spec;
 
 typedef struct proc {

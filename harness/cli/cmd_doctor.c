@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/open.h"
 #include "exec/exec.h"
+#include "sched/mps.h"
 #include "sched/sched.h"
 #include "store/layout.h"
 
@@ -18,8 +19,6 @@ static void say(int ok, int *bad, const char *name, const char *text) {
   printf("%-5s %-12s %s\n", ok ? "ok" : "BAD", name, text);
   *bad += !ok;
 }
-
-static int has_driver(void) { return access("/dev/nvidiactl", F_OK) == 0; }
 
 static void machine(arena *a, int *bad) {
   struct utsname u;
@@ -37,7 +36,11 @@ static void machine(arena *a, int *bad) {
   say(known, bad, "system", known ? arena_fmt(a, "%s %s %s", u.sysname, u.release, u.machine) : "unknown");
   say(1, bad, "processor", arena_fmt(a, "%s, %lld cores for this process", cpu, (long long)sched_cores()));
   say(memory > (512 << 20), bad, "memory", arena_fmt(a, "%.1f GB available", (double)memory / (1 << 30)));
-  say(!has_driver() || access("/dev/nvidiactl", R_OK) == 0, bad, "GPU", has_driver() ? "an NVIDIA driver is loaded" : "no NVIDIA driver: the CPU backend is used");
+  say(!mps_has_driver() || access("/dev/nvidiactl", R_OK) == 0, bad, "GPU", mps_has_driver() ? "an NVIDIA driver is loaded" : "no NVIDIA driver: the CPU backend is used");
+  if (mps_has_driver() || mps_installed()) /* nothing here stands in the way: without it runs take turns */
+    say(1, bad, "MPS", !mps_installed() ? "nvidia-cuda-mps-control is not on PATH: runs on one GPU take turns (it comes with the driver: nvidia-cuda-mps, nvidia-compute-utils)"
+                       : mps_answers()  ? "a daemon is running: runs on one GPU share it through that"
+                                        : "there: gantry run starts a daemon of its own where several runs use one GPU");
 }
 
 /* What a backend says of this machine. One that cannot run stands in the way only where its device seems to be there. */
@@ -45,7 +48,7 @@ static void backend(abi_plugin *p, arena *a, int *bad) {
   err e = {0};
   gantry_probe q;
   if (abi_open(p, &e) || exec_probe(p->live->iface, p->live->name, &q, &e)) say(0, bad, "backend", e.msg);
-  else if (q.score <= 0) say(strcmp(p->desc->name, "cuda") || !has_driver(), bad, "backend", arena_fmt(a, "%s %s loads and cannot run here: %s", p->desc->name, p->desc->version, q.reason));
+  else if (q.score <= 0) say(strcmp(p->desc->name, "cuda") || !mps_has_driver(), bad, "backend", arena_fmt(a, "%s %s loads and cannot run here: %s", p->desc->name, p->desc->version, q.reason));
   else say(!q.reason[0], bad, "backend", arena_fmt(a, "%s %s: %s; %s%s%s", p->desc->name, p->desc->version, q.device, q.libraries, q.reason[0] ? "; it runs, slower than it could: " : "", q.reason));
 }
 

@@ -10,10 +10,11 @@
 #include "cli/open.h"
 #include "report/exchange.h"
 #include "report/model.h"
+#include "sched/mps.h"
 #include "sched/sched.h"
 #include "store/layout.h"
 
-enum { OUT, JOBS, DEVICE, SMOKE, RETRY, RETRIES, MAX_FAILURES, FAIL_FAST, TIMEOUT, MEMORY, ON_EVENT, QUIET, JSON, OPEN, N = OPEN + OPEN_N };
+enum { OUT, JOBS, DEVICE, SMOKE, RETRY, RETRIES, MAX_FAILURES, FAIL_FAST, TIMEOUT, MEMORY, ON_EVENT, MPS, QUIET, JSON, OPEN, N = OPEN + OPEN_N };
 enum { DEFAULT_TIMEOUT_S = 900, LOG_BYTES = 256 << 20 };
 
 static const char *const *worker_flags(arena *a, const char *out, const flag *f) {
@@ -71,11 +72,14 @@ static int run_it(const char *path, const flag *f, arena *a, err *e) {
   o.retries = f[RETRIES].on ? f[RETRIES].number : 1;
   o.on_event = f[ON_EVENT].text;
   o.log_bytes = LOG_BYTES;
+  o.device = f[DEVICE].on ? f[DEVICE].text : "auto";
+  o.mps = !f[MPS].on || strcmp(f[MPS].text, "off");
   if (memory_limit(f[MEMORY].text, &o.memory_bytes, e)) goto done;
   if (open_experiment(path, reg, f + OPEN, f[SMOKE].on, &x, e)) goto done;
   for (const char *const *w = x->warnings; *w; w++) log_line(LOG_WARN, "%s", *w);
   if (db_open(o.out, &d, &lost, e)) goto done;
   if (lost) log_line(LOG_INFO, "%u run%s of an earlier start had no process any more; %s", lost, lost == 1 ? "" : "s", lost == 1 ? "it is continued" : "they are continued");
+  if (mps_leftover(o.out)) log_line(LOG_INFO, "an MPS daemon that an earlier start left behind was ended");
   if (sched_plan_make(x, reg, &o, d, 1, a, &p, e)) goto done;
   uint32_t todo = p.n - p.count[SCHED_DONE] - p.count[SCHED_FAILED] - p.count[SCHED_SAME];
   if (!todo && !p.count[SCHED_FAILED]) log_line(LOG_INFO, "nothing to do: all %u runs of %s are finished", p.count[SCHED_DONE], x->name);
@@ -105,6 +109,7 @@ int cmd_run(int argc, char **argv) {
     [TIMEOUT] = {.name = "--timeout", .value = "SECONDS", .help = "end a run that gives no sign of life for so long (default 900; 0 = never)", .type = FLAG_INT},
     [MEMORY] = {.name = "--memory", .value = "SIZE", .help = "most memory of one run, as in 4G or 800M (default: nine tenths of the machine's; 0 = no limit)", .type = FLAG_TEXT},
     [ON_EVENT] = {.name = "--on-event", .value = "CMD", .help = "shell command for every run that ends; $GANTRY_EVENT is finished, diverged, failed or stopped", .type = FLAG_TEXT},
+    [MPS] = {.name = "--mps", .value = "auto|off", .help = "auto (default): runs on one NVIDIA GPU compute side by side, through MPS where it is installed; off: they take turns", .type = FLAG_TEXT},
     [QUIET] = {.name = "--quiet", .help = "no progress", .type = FLAG_BOOL},
     [JSON] = {.name = "--json", .help = "the outcome as JSON on standard output", .type = FLAG_BOOL},
     OPEN_FLAGS};
@@ -114,6 +119,10 @@ int cmd_run(int argc, char **argv) {
   if (code >= 0) return code;
   if (f[JOBS].number < 0 || f[MAX_FAILURES].number < 0 || f[RETRIES].number < 0 || f[RETRIES].number > 100 || f[TIMEOUT].number < 0) {
     fprintf(stderr, "gantry run: --jobs, --max-failures, --retries (at most 100) and --timeout are counts\n");
+    return EXIT_USAGE;
+  }
+  if (f[MPS].on && strcmp(f[MPS].text, "auto") && strcmp(f[MPS].text, "off")) {
+    fprintf(stderr, "gantry run: --mps is auto or off, not \"%s\"\n", f[MPS].text);
     return EXIT_USAGE;
   }
   arena *a = arena_new();

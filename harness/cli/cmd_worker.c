@@ -1,6 +1,7 @@
 /* cmd_worker.c - one run in a process of its own: what the parent of `gantry run` starts. Not for typing.
  *
  *   gantry worker --config FILE --seed N --dir DIR [--fd N] [--plugin FILE]... [--plugin-path DIR]... [--stop-after N]
+ *   gantry worker --open --device NAME [--plugin ...]           opens the device, names its backend on standard output, and closes it
  *   gantry worker --probe --config FILE... --seed N [--fd N]   says what the runs are (key, parameters, memory) and trains nothing; see worker_probe.c
  *
  * Records go to the descriptor; standard error is the run's log. SIGTERM: checkpoint, then exit 75. */
@@ -55,8 +56,20 @@ gantry_status worker_load(const char *path, abi_registry *reg, cfg_run **out, ar
   return st;
 }
 
+static int open_device(const char *const *plugins, uint32_t n_plugins, const char *const *roots, uint32_t n_roots, const char *device) {
+  err e = {0};
+  arena *a = arena_new();
+  abi_sources sources = abi_default_sources(a, plugins, n_plugins, roots, n_roots);
+  abi_registry *reg = abi_registry_open(&sources, &e);
+  const char *name = reg ? train_device_open(reg, device, a, &e) : NULL;
+  if (name) puts(name);
+  abi_registry_close(reg);
+  arena_free(a);
+  return name ? EXIT_OK : flags_error("worker", &e);
+}
+
 int cmd_worker(int argc, char **argv) {
-  enum { CONFIG, SEED, DIR, FD, PROBE, PLUGIN, PLUGIN_PATH, STOP_AFTER, CACHE, DEVICE, N };
+  enum { CONFIG, SEED, DIR, FD, PROBE, PLUGIN, PLUGIN_PATH, STOP_AFTER, CACHE, DEVICE, OPEN_DEVICE, N };
   flag f[N] = {
     [CONFIG] = {.name = "--config", .value = "FILE", .help = "resolved settings of the run; of each, with --probe", .type = FLAG_LIST},
     [SEED] = {.name = "--seed", .value = "N", .help = "the run's seed", .type = FLAG_INT},
@@ -67,11 +80,13 @@ int cmd_worker(int argc, char **argv) {
     [PLUGIN_PATH] = {.name = "--plugin-path", .value = "DIR", .help = "a root of plugin folders", .type = FLAG_LIST},
     [CACHE] = {.name = "--cache", .value = "DIR", .help = "where what metrics keep of real images is shared between runs", .type = FLAG_TEXT},
     [DEVICE] = {.name = "--device", .value = "NAME", .help = "backend: cpu, cuda, cuda:1, auto (default cpu)", .type = FLAG_TEXT},
+    [OPEN_DEVICE] = {.name = "--open", .help = "open the device and stop", .type = FLAG_BOOL},
     [STOP_AFTER] = {.name = "--stop-after", .value = "N", .help = "checkpoint and stop at this step", .type = FLAG_INT}};
   const char *words[2];
   uint32_t n_words;
   int rc = flags_parse(argc, argv, "gantry worker --config FILE --seed N --dir DIR", f, N, words, 2, &n_words);
   if (rc) return rc < 0 ? EXIT_OK : rc;
+  if (f[OPEN_DEVICE].on) return open_device(f[PLUGIN].list, f[PLUGIN].n_list, f[PLUGIN_PATH].list, f[PLUGIN_PATH].n_list, f[DEVICE].on ? f[DEVICE].text : "cpu");
   if (!f[CONFIG].on || (!f[PROBE].on && !f[DIR].on)) {
     fprintf(stderr, "gantry worker: --config and --dir are needed; `gantry run` is the command for people\n");
     return EXIT_USAGE;

@@ -19,10 +19,13 @@ struct exec_session {
   void *self;
   VEC(exec_tensor *) tensors;
   VEC(exec_program *) programs;
+  VEC(exec_ticket *) tickets;
   void *workspace;
   int64_t workspace_bytes, workspace_needed, tensor_bytes;
   arena *mem;
 };
+
+struct exec_ticket { int64_t bytes; void *of_backend, *data; uint8_t busy; }; /* data: read at once */
 
 struct exec_program {
   plan *plan;
@@ -93,6 +96,8 @@ void exec_close(exec_session *s) {
   for (uint32_t k = 0; k < s->tensors.n; k++) s->backend->release(s->self, s->tensors.p[k]->buffer);
   if (s->workspace) s->backend->release(s->self, s->workspace);
   s->backend->close(s->self);
+  for (uint32_t k = 0; k < s->tickets.n; k++) free(s->tickets.p[k]->data);
+  free(s->tickets.p);
   free(s->programs.p);
   free(s->tensors.p);
   arena_free(s->mem);
@@ -178,6 +183,46 @@ gantry_status exec_write(exec_session *s, const char *name, const void *src, int
 gantry_status exec_read(exec_session *s, const char *name, void *dst, int64_t bytes, err *e) {
   exec_tensor *t = need(s, name, bytes, e);
   return t ? device_status(s, s->backend->download(&s->device.cx, s->self, t->buffer, 0, bytes, dst), e) : e->code;
+}
+
+int exec_takes_later(const exec_session *s) { return GANTRY_HAS(s->backend, taken) && s->backend->take && s->backend->taken; }
+
+gantry_status exec_take(exec_session *s, const char *name, exec_ticket **out, err *e) {
+  const exec_tensor *x = find(s, name);
+  exec_ticket *t = NULL;
+  if (!x) return err_set(e, GANTRY_E_INTERNAL, "there is no tensor \"%s\"", name);
+  for (uint32_t k = 0; k < s->tickets.n && !t; k++)
+    if (!s->tickets.p[k]->busy) t = s->tickets.p[k];
+  if (!t) {
+    t = ARENA_NEW(s->mem, exec_ticket);
+    VEC_PUSH(s->tickets, t);
+  }
+  t->bytes = x->bytes;
+  if (exec_takes_later(s)) TRY(device_status(s, s->backend->take(&s->device.cx, s->self, x->buffer, 0, x->bytes, &t->of_backend), e));
+  else {
+    free(t->data);
+    t->data = mem_alloc((size_t)x->bytes);
+    void *zero = mem_alloc((size_t)x->bytes);
+    gantry_status st = exec_read(s, name, t->data, x->bytes, e);
+    if (!st) st = exec_write(s, name, zero, x->bytes, e);
+    free(zero);
+    TRY(st);
+  }
+  t->busy = 1;
+  *out = t;
+  return GANTRY_OK;
+}
+
+gantry_status exec_taken(exec_session *s, exec_ticket *t, int wait, void *dst, int64_t bytes, int *ready, err *e) {
+  uint32_t there = 1;
+  *ready = 0;
+  if (bytes != t->bytes) return err_set(e, GANTRY_E_INTERNAL, "a ticket for %lld bytes, not %lld", (long long)t->bytes, (long long)bytes);
+  gantry_status st = GANTRY_OK;
+  if (exec_takes_later(s)) st = device_status(s, s->backend->taken(&s->device.cx, s->self, t->of_backend, wait != 0, dst, &there), e);
+  else memcpy(dst, t->data, (size_t)bytes);
+  t->busy = !st && !there;
+  *ready = !st && there;
+  return st;
 }
 
 static gantry_status query(void *user, const gantry_lib *step, int64_t *scratch_bytes, err *e) {

@@ -32,10 +32,17 @@ const exec_tensor *exec_tensor_at(const exec_session *s, uint32_t k); /* in orde
 gantry_status exec_write(exec_session *s, const char *name, const void *src, int64_t bytes, err *e);
 gantry_status exec_read(exec_session *s, const char *name, void *dst, int64_t bytes, err *e);
 
+/* A tensor's bytes as they are after everything that was run so far; then they are zero. Where the backend can (exec_takes_later), nothing waits; elsewhere it is read at once. The
+ * ticket belongs to the session and is spent when taken says ready or fails. */
+typedef struct exec_ticket exec_ticket;
+int exec_takes_later(const exec_session *s);
+gantry_status exec_take(exec_session *s, const char *name, exec_ticket **out, err *e);
+gantry_status exec_taken(exec_session *s, exec_ticket *t, int wait, void *dst, int64_t bytes, int *ready, err *e);
+
 /* opt_run_in, plan_make, verifiers, backend compile. Tensors that the graph names and nobody made yet are made, zero-filled. The
  * graph may be freed afterwards. */
 exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *program, err *e);
-/* The same with contractions on operands rounded to bf16 where precision is GANTRY_PRECISION_BF16, which the session's backend must know (exec_probe), and with values computed again instead of
+/* The same with contractions on operands rounded to bf16 or TF32 where precision is GANTRY_PRECISION_BF16 or _TF32, which the session's backend must know (exec_probe), and with values computed again instead of
  * kept (plan_make). */
 exec_program *exec_compile_in(exec_session *s, const ir_graph *g, const char *program, uint32_t precision, double recompute, err *e);
 const plan *exec_plan(const exec_program *p);

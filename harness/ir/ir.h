@@ -41,6 +41,7 @@ typedef struct ir_graph {
   VEC(ir_root) roots;
   uint32_t *table;        /* open addressing, node ids */
   uint32_t table_cap, label;
+  uint32_t precision;     /* GANTRY_PRECISION_TF32: contractions of f32 may round their operands so; set by opt_run_in, read by plan/ */
   uint32_t *name_table;   /* open addressing, indices into names */
   uint32_t name_cap;
   err err;

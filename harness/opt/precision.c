@@ -5,9 +5,11 @@
  * makes the operand, and an activation that only contractions read is stored in half the bytes. For the same reason the cast down moves in front of operations that only move elements,
  * and the cast up behind them.
  *
- * Results are bf16 (summed in f32, then rounded once), filter gradients included, because that is the one configuration that cuDNN documents for all three faces of a convolution
- * (bf16 tensors, compute type f32: its PSEUDO_BFLOAT16_CONFIG) and that networks train in every day: PyTorch's autocast rounds the same operands and the same results. An f32 result
- * of bf16 operands is documented for cuBLASLt, but of cuDNN's engines for a backward filter only some give it, which ones only a GPU can say.
+ * Results are bf16 (summed in f32, then rounded once), filter gradients included, because that is what networks train in every day, PyTorch's autocast rounds the same operands and the same results, and
+ * it is the only combination with bf16 that the reference of cuDNN's convolution functions has a name for (PSEUDO_BFLOAT16_CONFIG, bf16 tensors and a convolution of f32:
+ * https://docs.nvidia.com/deeplearning/cudnn/latest/api/cudnn-cnn-library.html; known from those who cite it, that page could not be opened from here). It is not the only one that can
+ * be described: cuDNN 9.19 finalises operation graphs of bf16 operands with a result of bf16 or of f32 alike, for all three faces and with as many engines (81, 85, 75). Which of these
+ * run only a GPU can say. An f32 result of bf16 operands is documented for cuBLASLt.
  *
  * Left in f32 are products with an axis shorter than 8: tensor cores work on 8 elements of bf16 (16 bytes) at once, so there is little to win, and these are the products whose last digits
  * matter: a critic's logit, spectral norm's power iteration (a vector each), ADA's matrices of coordinates. A convolution to one pixel of fewer than 8 channels is such a product too. */
@@ -89,6 +91,7 @@ ir_graph *opt_bf16(const ir_graph *g, err *e) {
 
 ir_graph *opt_run_in(const ir_graph *g, uint32_t precision, opt_stats *stats, err *e) {
   ir_graph *optimised = opt_run(g, stats, e);
+  if (optimised && precision == GANTRY_PRECISION_TF32) optimised->precision = precision; /* how a step computes, no other graph */
   if (!optimised || precision != GANTRY_PRECISION_BF16) return optimised;
   ir_graph *rounded = opt_bf16(optimised, e);
   ir_free(optimised);

@@ -105,6 +105,7 @@ static gantry_status lib_step(plan *p, ir_id id) {
   l->n_attrs = ir_attrs_abi(p->g, id, p->mem, &l->attrs);
   l->out = operand(p, id, 0);
   l->scratch = GANTRY_NO_BUFFER;
+  l->precision = n->dtype == GANTRY_F32 ? p->g->precision : 0;
   note(&s.writes, s.out);
   if (p->query) {
     gantry_status st = p->query(p->user, l, &bytes, p->e);

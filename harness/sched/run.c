@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "sched/early.h"
+#include "sched/mps.h"
 #include "sched/notify.h"
 #include "sched/progress.h"
 #include "sched/sched.h"
@@ -34,6 +35,7 @@ typedef struct slot {
   char doing[80];    /* of REC_BEAT */
   int stop_sent;     /* 1 asked, 2 killed by us */
   int ended;         /* ENDED_*: by us, and why */
+  int shares;        /* the GPU with others, through MPS */
   int64_t ended_ms, log_start, log_bytes, silent_s; /* log_start: what earlier starts left in it */
   const cfg_experiment *x;
   int64_t grid_id;
@@ -47,7 +49,8 @@ typedef struct going {
   slot *slots;
   child **list;
   sched_job **queue, *jobs; /* what is to start, in order; the plan's jobs */
-  uint8_t *tried, *alone; /* by job: how often tried again; to run with no other beside it */
+  uint8_t *tried, *alone, *apart; /* by job: how often tried again; to run with no other beside it; to leave MPS out of it */
+  mps mps;
   notifier notify;
   int64_t watched_ms; /* when watch() last looked */
   int64_t grid_id;
@@ -122,15 +125,19 @@ static gantry_status start(going *g, slot *s, sched_job *j) {
   const char *fixed[] = {g->o->exe, "worker", "--config", config, "--seed", arena_fmt(a, "%llu", (unsigned long long)j->seed), "--dir", dir, "--fd", "3"};
   for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) VEC_PUSH(argv, fixed[k]);
   for (const char *const *x = g->o->extra; x && *x; x++) VEC_PUSH(argv, *x);
+  const char *device[] = {"--device", g->mps.device}; /* where a GPU is shared, a worker that finds it out of order must not turn to the CPU */
+  for (size_t k = 0; g->mps.device && k < 2; k++) VEC_PUSH(argv, device[k]);
   VEC_PUSH(argv, NULL);
-  const char *env[] = {arena_fmt(a, "OMP_NUM_THREADS=%lld", (long long)j->cfg->threads), "OMP_WAIT_POLICY=passive", "OPENBLAS_NUM_THREADS=1", NULL};
+  const char *env[] = {arena_fmt(a, "OMP_NUM_THREADS=%lld", (long long)j->cfg->threads), "OMP_WAIT_POLICY=passive", "OPENBLAS_NUM_THREADS=1", NULL, NULL, NULL};
+  s->shares = g->mps.state && !g->apart[j - g->jobs];
+  for (int k = 0; s->shares && g->mps.env[k]; k++) env[3 + k] = g->mps.env[k];
   gantry_status st = child_start(&s->c, argv.p, env, s->log, g->o->memory_bytes, on_record, s, g->e);
   free(argv.p);
   if (st) return st;
   fault_point("sched.started");
   g->list[s - g->slots] = &s->c;
   g->n_running++;
-  return db_run_start(g->d, j->run.id, s->c.p.pid, j->total, g->tried[j - g->jobs] || j->action == SCHED_RETRY, g->e);
+  return db_run_start(g->d, j->run.id, s->c.p.pid, j->total, g->tried[j - g->jobs] || g->apart[j - g->jobs] || j->action == SCHED_RETRY, g->e);
 }
 
 static void tell(going *g, const slot *s, const db_end *x) {
@@ -162,9 +169,15 @@ static gantry_status finish(going *g, slot *s) {
   tell(g, s, &v.end);
   size_t at = (size_t)(s->job - g->jobs);
   int failed = !strcmp(v.end.status, "failed") || !strcmp(v.end.status, "killed");
-  if (failed && v.again && g->tried[at] < g->o->retries && !g->stopping) {
+  if (failed && v.device && s->shares && !g->apart[at] && !g->stopping) {
+    /* One client's fault ends all clients of that GPU, and CUDA tells none of them whose it was. So each goes on from its checkpoint where it can harm nobody; this counts as no try. */
+    g->apart[at] = 1;
+    g->alone[at] = g->mps.state == MPS_USERS; /* that daemon's clients are its user's choice, perhaps the only ones the GPU takes */
+    g->queue[g->n_queue++] = s->job;
+    progress_say(g->view, "         it shared the GPU, so another run may be at fault: continued at the end%s", g->alone[at] ? ", with no other run beside it" : ", without MPS");
+  } else if (failed && v.again && g->tried[at] < g->o->retries && !g->stopping) {
     g->tried[at]++;
-    g->alone[at] = v.alone;
+    g->alone[at] = v.alone || (v.device && g->apart[at]);
     g->queue[g->n_queue++] = s->job; /* its place: behind everything else */
     progress_say(g->view, "         tried again at the end%s", v.alone ? ", with no other run beside it" : "");
   } else if (failed) {
@@ -284,12 +297,21 @@ static void abandon(going *g) {
     if (g->list[k]) child_free(&g->slots[k].c), arena_free(g->slots[k].a);
 }
 
+/* MPS where several workers will use one GPU. Which it is only a worker knows; a loaded driver is what "auto" can be told by from outside. */
+static void share_device(going *g, arena *a) {
+  const char *device = g->o->device, *note = NULL;
+  if (!g->o->mps || g->n_slots < 2 || !device || (strncmp(device, "cuda", 4) && (strcmp(device, "auto") || !mps_has_driver()))) return;
+  mps_start(&g->mps, &(mps_spec){.exe = g->o->exe, .out = g->o->out, .extra = g->o->extra, .device = device}, a, &note);
+  progress_say(g->view, "%s", note);
+}
+
 gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_options *o, db *d, sched_outcome *out, err *e) {
   *out = (sched_outcome){0};
-  going g = {.x = x, .o = o, .d = d, .out = out, .e = e};
+  going g = {.x = x, .o = o, .d = d, .out = out, .e = e, .mps.keeper.fd = -1};
+  arena *a = arena_new();
   int64_t threads = 1, cores = sched_cores();
   int64_t tries = 1 + (o->retries > 0 ? o->retries : 0);
-  sched_job **queue = mem_alloc(sizeof *queue * ((size_t)tries * p->n + 1));
+  sched_job **queue = mem_alloc(sizeof *queue * ((size_t)(tries + 1) * p->n + 1)); /* + 1: apart from others */
   for (uint32_t k = 0; k < p->n; k++)
     if (p->jobs[k].action != SCHED_DONE && p->jobs[k].action != SCHED_FAILED && p->jobs[k].action != SCHED_SAME) {
       queue[g.n_queue++] = &p->jobs[k];
@@ -306,6 +328,7 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   g.n_slots = (uint32_t)(jobs > 0 ? jobs : 1);
   g.tried = mem_alloc(p->n + 1);
   g.alone = mem_alloc(p->n + 1);
+  g.apart = mem_alloc(p->n + 1);
   g.notify.command = o->on_event;
   g.slots = mem_alloc(sizeof *g.slots * g.n_slots);
   g.list = mem_alloc(sizeof *g.list * g.n_slots);
@@ -317,8 +340,10 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   sigaddset(&mask, SIGTERM);
   sigprocmask(SIG_BLOCK, &mask, &before);
   int signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+  share_device(&g, a);
   gantry_status st = loop(&g, signals);
   if (st) abandon(&g);
+  mps_end(&g.mps);
   notify_reap(&g.notify, 10000);
   out->left = g.n_queue - g.next;
   progress_free(g.view);
@@ -329,6 +354,8 @@ gantry_status sched_run(const cfg_experiment *x, sched_plan *p, const sched_opti
   free(queue);
   free(g.tried);
   free(g.alone);
+  free(g.apart);
+  arena_free(a);
   free(g.slots);
   free(g.list);
   return st;

@@ -16,7 +16,9 @@ typedef struct sched_options {
   int64_t log_bytes;              /* a run whose log grows beyond this is ended; 0 = no limit */
   int64_t retries;                /* further tries of a run that crashed, hung or ran out of memory */
   const char *on_event;           /* shell command for every run that ends, or NULL; see sched/notify.h */
+  const char *device;             /* that workers are told to use ("auto", "cuda:1"), or NULL: one that is not shared */
   uint8_t quiet, again;           /* again: failed runs are tried once more */
+  uint8_t mps;                    /* runs on one GPU may share it through NVIDIA's MPS; see sched/mps.h */
 } sched_options;
 
 /* SAME: a cell whose run another cell of the grid stands for. */

@@ -5,7 +5,7 @@
  *   refused          exit 70, and its last record says why in words      no
  *   crash            SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, exit 70   yes
  *   memory           exit 71, or a failed allocation under the limit     yes, alone
- *   device           its last record says so: a GPU was lost, or refuses yes
+ *   device           its last record says so: a GPU was lost, or refuses yes (see sched/run.c on MPS)
  *   hung             no sign of life for --timeout seconds               yes
  *   log flood        its log grew beyond all measure                     no
  *   damaged records  its stream made no sense                            yes
@@ -99,7 +99,7 @@ verdict verdict_of(const verdict_in *in, arena *a) {
     v.end.error_class = "log flood";
     v.end.error_text = arena_fmt(a, "its log %s grew without end, so it was ended: look at what it repeats", in->log);
   } else if (of_device(in)) {
-    v.again = 1;
+    v.again = v.device = 1;
   } else if (out_of_memory(in, tail)) {
     v.end.error_class = "memory";
     /* a backend knows better whose memory it was, and how much was asked for */

@@ -12,6 +12,7 @@ typedef struct verdict {
   db_end end;        /* strings live in the arena given */
   uint8_t again;     /* this class may pass on another try */
   uint8_t alone;     /* with no other run beside it: it ran out of memory */
+  uint8_t device;    /* the device failed it: where several runs share one, perhaps by another's fault */
 } verdict;
 
 typedef struct verdict_in {

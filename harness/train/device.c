@@ -38,12 +38,26 @@ uint32_t train_precision(const cfg_run *cfg) {
   return k;
 }
 
+static gantry_status choose(train_run *r, uint32_t *index, err *e) {
+  if (strcmp(r->device, "auto")) TRY(named(r, index, e));
+  else if (!(r->backend = best(r, e))) return e->code;
+  return abi_open(r->backend, e);
+}
+
+const char *train_device_open(abi_registry *reg, const char *device, arena *a, err *e) {
+  train_run r = {.registry = reg, .mem = a, .device = device};
+  gantry_open o = {.threads = 1};
+  if (choose(&r, &o.device, e)) return NULL;
+  const char *name = r.backend->live->name;
+  exec_session *s = exec_open_as(r.backend->live->iface, name, o, e);
+  exec_close(s);
+  return s ? arena_str(a, name) : NULL;
+}
+
 gantry_status train_session(train_run *r, err *e) {
   gantry_open o = {.threads = (uint32_t)r->cfg->threads, .folder = r->folder, .precision = train_precision(r->cfg)};
   gantry_probe probe;
-  if (strcmp(r->device, "auto")) TRY(named(r, &o.device, e));
-  else if (!(r->backend = best(r, e))) return e->code;
-  TRY(abi_open(r->backend, e));
+  TRY(choose(r, &o.device, e));
   if (o.precision) {
     TRY(exec_probe(r->backend->live->iface, r->backend->live->name, &probe, e));
     if (!(probe.precisions >> o.precision & 1)) return err_set(e, GANTRY_E_UNSUPPORTED, "train.precision \"%s\": backend %s does not compute in it; leave it out, or say \"f32\"", r->cfg->precision, r->backend->live->name);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "eval/eval.h"
 #include "train/metrics.h"
+#include "train/window.h"
 
 typedef struct loop {
   train_run *r;
@@ -21,7 +22,8 @@ typedef struct loop {
   int64_t step, log_every, sample_every, checkpoint_every;
   int64_t *metric_every;
   abi_element *metrics;
-  int64_t train_ns, chunk_ns, chunk_steps, step_ns, beat_ns; /* step_ns: of the last stretch; beat_ns: when the parent last heard of us */
+  int64_t train_ns, chunk_ns, chunk_from, mark_ns, step_ns, beat_ns; /* chunk_*: since the last window; mark_ns: training is measured up to then; step_ns: of a step; beat_ns: when the parent last heard of us */
+  log_windows windows;
   double best;              /* of checkpoints.best so far; NaN = none yet */
   int diverged, new_best, saved; /* saved: points() wrote a checkpoint of this step */
 } loop;
@@ -59,7 +61,7 @@ static void beat(void *user, const char *doing) {
   err ignored = {0}; /* a closed pipe shows at the next log point */
   if (now_ns() - l->beat_ns < 1000000000) return;
   l->beat_ns = now_ns();
-  rec r = {.type = REC_BEAT, .step = l->step};
+  rec r = {.type = REC_BEAT, .step = l->windows.n ? l->chunk_from : l->step}; /* steps that are only handed over may turn out to be none of the run's */
   r.u.beat.doing = doing;
   rec_put(l->o->rec, &r);
   rec_flush(l->o->rec, &ignored);
@@ -92,49 +94,47 @@ static gantry_status artifact(loop *l, const char *kind, const char *path, const
   return st;
 }
 
-static gantry_status log_point(loop *l, err *e) {
-  train_run *r = l->r;
-  double loss[2] = {NAN, NAN};
-  for (uint32_t k = 0; k < r->programs.n; k++) {
-    const train_program *p = &r->programs.p[k];
-    double *mean = mem_alloc(sizeof(double) * (p->n_log + 1));
-    int64_t *bad = mem_alloc(sizeof(int64_t) * (p->n_log + 1));
-    gantry_status st = train_log_read(r, p, mean, bad, e);
-    for (uint32_t j = 0; j < p->n_log && !st; j++) {
-      rec x = {.type = REC_SCALAR, .step = l->step};
-      x.u.scalar.name = p->log[j];
-      x.u.scalar.value = mean[j];
-      x.u.scalar.n_bad = bad[j];
-      rec_put(l->o->rec, &x);
-      int is_loss = !strcmp(p->log[j], "loss_d") ? 1 : !strcmp(p->log[j], "loss_g") ? 2 : 0;
-      if (is_loss) loss[is_loss - 1] = mean[j];
-      if (is_loss && bad[j]) l->diverged = 1;
-    }
-    free(mean);
-    free(bad);
-    TRY(st);
-  }
-  const cfg_run *c = r->cfg;
-  rec t = {.type = REC_CLOCK, .step = l->step};
-  t.u.clock.images = l->step * c->batch * c->d_steps;
-  t.u.clock.d_updates = l->step * c->d_steps;
-  t.u.clock.g_updates = l->step * c->g_steps;
-  t.u.clock.train_ms = l->train_ns / 1000000;
-  rec_put(l->o->rec, &t);
-  rec p = {.type = REC_PROGRESS, .step = l->step};
-  p.u.progress.total = r->total_steps;
-  p.u.progress.its = l->chunk_ns > 0 ? 1e9 * (double)l->chunk_steps / (double)l->chunk_ns : 0;
-  p.u.progress.loss_d = loss[0];
-  p.u.progress.loss_g = loss[1];
-  rec_put(l->o->rec, &p);
-  if (l->chunk_ns > 0) {
-    rec s = {.type = REC_SCALAR, .step = l->step};
-    s.u.scalar.name = "steps_per_second";
-    s.u.scalar.value = p.u.progress.its;
-    rec_put(l->o->rec, &s);
-  }
-  l->chunk_ns = l->chunk_steps = 0;
+/* Training goes on until now; what is measured since the last look is its time. */
+static void count_time(loop *l) {
+  int64_t now = now_ns();
+  l->train_ns += now - l->mark_ns;
+  l->chunk_ns += now - l->mark_ns;
+  l->mark_ns = now;
+}
+
+static gantry_status log_rows(loop *l, const log_window *w, err *e) {
+  int64_t steps = w->step - l->chunk_from;
+  l->diverged = window_rows(&l->windows, w, l->o->rec, l->train_ns, l->chunk_ns, steps);
+  l->step_ns = steps > 0 && l->chunk_ns > 0 ? l->chunk_ns / steps + 1 : l->step_ns;
+  l->chunk_ns = 0;
+  l->chunk_from = w->step;
   return rec_flush(l->o->rec, e);
+}
+
+/* Windows whose values have come, in their order; at least until no more than `most` are open. One that diverged is the run's last, and the run stands at its step: later ones,
+ * which may have been handed over by then, are no part of it, whatever their values. */
+static gantry_status log_what_came(loop *l, uint32_t most, err *e) {
+  const log_window *w = NULL;
+  while (l->windows.n) {
+    TRY(windows_end(&l->windows, l->diverged || l->windows.n > most, &w, e));
+    if (!w) return GANTRY_OK;
+    if (l->diverged) continue;
+    count_time(l);
+    TRY(log_rows(l, w, e));
+    if (l->diverged) l->step = w->step;
+  }
+  return GANTRY_OK;
+}
+
+static gantry_status log_point(loop *l, err *e) {
+  TRY(windows_begin(&l->windows, l->step, e));
+  return log_what_came(l, 0, e);
+}
+
+/* How many windows may be open: about a second of training, so that a wish to stop is heard. */
+static uint32_t windows_room(const loop *l) {
+  int64_t window = l->log_every * l->step_ns, fit = window > 0 ? 1000000000 / window : 0;
+  return fit < WINDOWS - 1 ? (uint32_t)fit : WINDOWS - 1;
 }
 
 static gantry_status sample_point(loop *l, err *e) {
@@ -250,6 +250,14 @@ static int64_t next_stop(const loop *l) {
   return next - l->step > second ? l->step + second : next;
 }
 
+/* Nothing but a log point is due at this step, and the backend brings its values while later steps run. */
+static int only_logs(const loop *l) {
+  if (!exec_takes_later(l->r->session) || !due(l, l->log_every) || due(l, l->sample_every) || due(l, l->checkpoint_every) || l->step == l->o->stop_after || l->step == l->r->total_steps) return 0;
+  for (uint32_t k = 0; k < l->r->cfg->n_metrics; k++)
+    if (due(l, l->metric_every[k])) return 0;
+  return 1;
+}
+
 static gantry_status prepare(loop *l, err *e) {
   train_run *r = l->r;
   const cfg_run *c = r->cfg;
@@ -305,19 +313,26 @@ static gantry_status train(loop *l, int *outcome, err *e) {
   int finished = l->step == r->total_steps; /* resumed at the end: metrics that were added since, or asked for again */
   for (uint32_t k = 0; finished && k < r->cfg->n_metrics; k++) TRY(evaluate(l, k, e));
   while (l->step < r->total_steps && !l->diverged) {
-    int64_t n = next_stop(l) - l->step, begin = now_ns();
+    int64_t n = next_stop(l) - l->step;
+    if (!l->windows.n) l->mark_ns = now_ns();
     TRY(train_steps(r, l->step, n, e));
-    TRY(exec_sync(r->session, e));
-    int64_t took = now_ns() - begin;
-    l->train_ns += took;
-    l->chunk_ns += took;
-    l->chunk_steps += n;
-    l->step_ns = took / n + 1;
     l->step += n;
-    TRY(points(l, e));
+    int stop = l->o->stop && *l->o->stop; /* then no window stays open */
+    if (!stop && only_logs(l)) {
+      l->saved = 0;
+      TRY(windows_begin(&l->windows, l->step, e));
+      TRY(log_what_came(l, windows_room(l), e));
+    } else { /* whatever looks at the states finds the rows before it sent, and a run that diverged on the way at its end */
+      TRY(log_what_came(l, 0, e));
+      if (l->diverged) break;
+      TRY(exec_sync(r->session, e));
+      l->step_ns = (now_ns() - l->mark_ns) / n + 1;
+      count_time(l);
+      TRY(points(l, e));
+    }
     beat(l, "training");
-    int stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
-    if (stop && l->step < r->total_steps && !l->diverged) {
+    stop = (l->o->stop && *l->o->stop) || l->step == l->o->stop_after;
+    if (stop && !l->windows.n && l->step < r->total_steps && !l->diverged) {
       *outcome = TRAIN_STOPPED;
       return l->saved ? GANTRY_OK : checkpoint_point(l, NULL, e); /* saved once, so that a best one stays marked */
     }
@@ -353,6 +368,8 @@ gantry_status train_loop(train_run *r, const train_loop_options *o, int *outcome
       event(&l, 2, "checkpoint_damaged", warnings.p);
       log_line(LOG_WARN, "%s", warnings.p);
     }
+    windows_init(&l.windows, r);
+    l.chunk_from = l.step;
     facts(&l);
     if (!l.step && undrawable) {
       event(&l, 2, "no_pictures", undrawable);

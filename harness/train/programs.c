@@ -151,19 +151,28 @@ gantry_status train_steps(train_run *r, int64_t first, int64_t n, err *e) {
   return st;
 }
 
-gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e) {
-  if (!p->n_log) return GANTRY_OK;
+gantry_status train_log_begin(train_run *r, const train_program *p, exec_ticket **out, err *e) {
   char name[256];
   snprintf(name, sizeof name, "log/%s", p->name);
+  return exec_take(r->session, name, out, e);
+}
+
+gantry_status train_log_end(train_run *r, const train_program *p, exec_ticket *t, int wait, double *mean, int64_t *bad, int *ready, err *e) {
   size_t bytes = sizeof(double) * 3 * p->n_log;
   double *w = mem_alloc(bytes);
-  gantry_status st = exec_read(r->session, name, w, (int64_t)bytes, e);
-  for (uint32_t k = 0; k < p->n_log && !st; k++) {
+  gantry_status st = exec_taken(r->session, t, wait, w, (int64_t)bytes, ready, e);
+  for (uint32_t k = 0; k < p->n_log && *ready; k++) {
     mean[k] = w[3 * k + 1] > 0 ? w[3 * k] / w[3 * k + 1] : (double)__builtin_nanf("");
     bad[k] = (int64_t)w[3 * k + 2];
   }
-  memset(w, 0, bytes);
-  if (!st) st = exec_write(r->session, name, w, (int64_t)bytes, e);
   free(w);
   return st;
+}
+
+gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e) {
+  exec_ticket *t;
+  int ready;
+  if (!p->n_log) return GANTRY_OK;
+  TRY(train_log_begin(r, p, &t, e));
+  return train_log_end(r, p, t, 1, mean, bad, &ready, e);
 }

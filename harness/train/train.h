@@ -65,6 +65,8 @@ void train_close(train_run *r);
 uint32_t train_precision(const cfg_run *cfg); /* device.c: GANTRY_PRECISION_* */
 /* device.c: opens the backend that r->device names, in the run's precision. */
 gantry_status train_session(train_run *r, err *e);
+/* Opens and closes the device that `device` names. The backend's name, or NULL. */
+const char *train_device_open(abi_registry *reg, const char *device, arena *a, err *e);
 /* Opens the backend, compiles every program, runs the init program. */
 gantry_status train_start(train_run *r, err *e);
 /* sha256 of what can change the weights: train_json, seed, data content, given weights, graph hashes. */
@@ -85,8 +87,11 @@ gantry_status train_program_end(train_run *r, abi_builder *b, ir_id keep, uint32
 void train_program_drop(abi_builder *b); /* frees a program that turned out not to be needed */
 void train_log(abi_builder *b, const char *name, ir_id scalar);
 void train_trace(train_run *r, abi_builder *b, const char *name, ir_id v); /* an output in traces, else nothing */
-/* Reads and clears a program's log window: mean and count of non-finite values per name. */
-gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e);
+/* A program's log window as it is after the steps handed over so far, cleared for those that follow: begun, and later (wait: now) ended with mean and count of non-finite values
+ * per name where *ready. Only for programs that log something. */
+gantry_status train_log_begin(train_run *r, const train_program *p, exec_ticket **out, err *e);
+gantry_status train_log_read(train_run *r, const train_program *p, double *mean, int64_t *bad, err *e); /* both at once; nothing where nothing is logged */
+gantry_status train_log_end(train_run *r, const train_program *p, exec_ticket *t, int wait, double *mean, int64_t *bad, int *ready, err *e);
 
 /* schedules.c: multiplier of a leaf from the experiment's schedules, as a graph over counters; 0 = none */
 ir_id train_schedule(void *run, abi_builder *b, const char *leaf);

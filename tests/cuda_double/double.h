@@ -7,6 +7,9 @@
  *   blas.c     products by plain loops
  *
  * Faults, by environment: GANTRY_DOUBLE_MEMORY=bytes of the device; GANTRY_DOUBLE_LOSE=n: the device is lost at the n-th kernel or library call;
+ * with GANTRY_DOUBLE_LOSE_IN=text only in processes with that in their command line, which under MPS ends all clients;
+ * GANTRY_DOUBLE_LATE=n: what is copied into page-locked memory comes late, see driver.c;
+ * GANTRY_DOUBLE_MPS=refuse; nvidia-cuda-mps-control beside this stands for NVIDIA's;
  * GANTRY_DOUBLE_DEVICES=n; GANTRY_DOUBLE_VERSION=12040 of the driver; GANTRY_DOUBLE_BREAK=-Dname=1,
  * an option for cc that breaks what kernels are compiled from. GANTRY_DOUBLE_LOG=file: a line per graph captured, graph replayed, upload and plan of cuDNN.
  * GANTRY_DOUBLE_SOURCES=folder: every program that NVRTC was given, a file each. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ struct CUgraph_st { node *nodes; size_t n; int users; };
 struct CUgraphExec_st { CUgraph graph; };
 struct CUmod_st { void *so; };
 struct CUfunc_st { void (*fn)(long long, char *const *); int n_at; };
-struct CUevent_st { double ms; };
+struct CUevent_st { double ms; long long at; int queries; };
 
 static const uint64_t tag = (uint64_t)1 << 56; /* no address of the host has this bit: reading one through it is a fault */
 static region *regions;
@@ -31,6 +32,55 @@ static long long calls;
 static long long from_env(const char *name, long long absent) {
   const char *v = getenv(name);
   return v && *v ? atoll(v) : absent;
+}
+
+/* MPS: a client is a process that finds a daemon's `control` where CUDA_MPS_PIPE_DIRECTORY says. A fault of one ends all that are there then, as on a GPU: each finds the file
+ * `fault` changed since it began. GANTRY_DOUBLE_MPS=refuse: no client gets through. */
+static const char *mps_file(const char *name, char path[512]) {
+  const char *folder = getenv("CUDA_MPS_PIPE_DIRECTORY");
+  if (!folder || !*folder) return NULL;
+  snprintf(path, 512, "%.400s/%s", folder, name);
+  return path;
+}
+static int is_client;
+static struct timespec fault_before;
+static struct timespec last_fault(void) {
+  char path[512];
+  struct stat s;
+  return mps_file("fault", path) && !stat(path, &s) ? s.st_mtim : (struct timespec){0};
+}
+static CUresult connect_mps(void) {
+  char path[512];
+  if (is_client || !mps_file("control", path) || access(path, F_OK)) return CUDA_SUCCESS;
+  const char *how = getenv("GANTRY_DOUBLE_MPS");
+  if (how && !strcmp(how, "refuse")) return CUDA_ERROR_MPS_CONNECTION_FAILED;
+  is_client = 1;
+  fault_before = last_fault();
+  double_log("mps client", getenv("CUDA_VISIBLE_DEVICES") != NULL);
+  return CUDA_SUCCESS;
+}
+static void look_at_others(void) {
+  struct timespec t = last_fault();
+  if (is_client && !lost && (t.tv_sec != fault_before.tv_sec || t.tv_nsec != fault_before.tv_nsec)) lost = CUDA_ERROR_MPS_CLIENT_TERMINATED;
+}
+static void lose(void) {
+  char path[512];
+  lost = CUDA_ERROR_LAUNCH_FAILED; /* seen by the next call, as a real one is */
+  FILE *f = is_client && mps_file("fault", path) ? fopen(path, "w") : NULL;
+  if (f) fclose(f);
+}
+/* GANTRY_DOUBLE_LOSE_IN=text: only processes with it in their command line lose their device. */
+static long long fatal_call(void) {
+  static int ours = -1;
+  const char *in = getenv("GANTRY_DOUBLE_LOSE_IN");
+  if (ours < 0) {
+    char line[8192] = "";
+    FILE *f = in ? fopen("/proc/self/cmdline", "r") : NULL;
+    size_t n = f ? fread(line, 1, sizeof line - 1, f) : 0;
+    if (f) fclose(f);
+    ours = !in || memmem(line, n, in, strlen(in));
+  }
+  return ours ? from_env("GANTRY_DOUBLE_LOSE", -1) : -1;
 }
 
 void double_log(const char *what, long long n) {
@@ -52,14 +102,15 @@ int double_do(void (*fn)(void *), const void *payload, size_t bytes) {
     capturing->nodes[capturing->n++] = (node){fn, copy};
     return 0;
   }
-  long long fatal = from_env("GANTRY_DOUBLE_LOSE", -1);
-  if (fatal >= 0 && ++calls >= fatal) lost = CUDA_ERROR_LAUNCH_FAILED; /* seen by the next call, as a real one is */
+  look_at_others();
+  long long fatal = fatal_call();
+  if (fatal >= 0 && ++calls >= fatal) lose();
   else fn(copy);
   free(copy);
   return 0;
 }
 
-EXPORT CUresult cuInit(unsigned flags) { return flags ? CUDA_ERROR_INVALID_VALUE : from_env("GANTRY_DOUBLE_DEVICES", 1) ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE; }
+EXPORT CUresult cuInit(unsigned flags) { return flags ? CUDA_ERROR_INVALID_VALUE : from_env("GANTRY_DOUBLE_DEVICES", 1) ? connect_mps() : CUDA_ERROR_NO_DEVICE; }
 EXPORT CUresult cuDriverGetVersion(int *v) { return *v = (int)from_env("GANTRY_DOUBLE_VERSION", 13000), CUDA_SUCCESS; }
 EXPORT CUresult cuDeviceGetCount(int *n) { return *n = (int)from_env("GANTRY_DOUBLE_DEVICES", 1), CUDA_SUCCESS; }
 EXPORT CUresult cuDeviceGet(CUdevice *d, int k) { return *d = k, CUDA_SUCCESS; }
@@ -74,8 +125,8 @@ EXPORT CUresult cuDeviceTotalMem(size_t *n, CUdevice d) { return (void)d, *n = t
 EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d) { return (void)d, *c = (CUcontext)(uintptr_t)1, CUDA_SUCCESS; }
 EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice d) { return (void)d, CUDA_SUCCESS; }
 EXPORT CUresult cuCtxSetCurrent(CUcontext c) { return (void)c, CUDA_SUCCESS; }
-EXPORT CUresult cuGetErrorName(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : r == CUDA_ERROR_OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR", CUDA_SUCCESS; }
-EXPORT CUresult cuGetErrorString(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "unspecified launch failure" : "an error of the double", CUDA_SUCCESS; }
+EXPORT CUresult cuGetErrorName(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : r == CUDA_ERROR_OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : r == CUDA_ERROR_MPS_CLIENT_TERMINATED ? "CUDA_ERROR_MPS_CLIENT_TERMINATED" : "CUDA_ERROR", CUDA_SUCCESS; }
+EXPORT CUresult cuGetErrorString(CUresult r, const char **s) { return *s = r == CUDA_ERROR_LAUNCH_FAILED ? "unspecified launch failure" : r == CUDA_ERROR_MPS_CONNECTION_FAILED ? "MPS client failed to connect to the MPS control daemon or the MPS server" : "an error of the double", CUDA_SUCCESS; }
 
 EXPORT CUresult cuMemGetInfo(size_t *free_bytes, size_t *all) {
   *all = total();
@@ -143,12 +194,60 @@ EXPORT CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t n, CU
   double_log("upload", (long long)n);
   return CUDA_SUCCESS;
 }
+/* Page-locked memory: a copy into it comes late, as with a GPU that is still at work. With GANTRY_DOUBLE_LATE=n an event is asked for up to n times before it has happened, by turns
+ * more and less often, and what was to be copied before it does not show until then; who waits for an event or the stream waits for all before it. */
+typedef struct late { void *to, *what; size_t n; long long at; struct late *next; } late;
+static late *copies, **last_copy = &copies;
+static region *locked;
+static long long clock_now, happened; /* of the stream: things that were asked for; that are done */
+EXPORT CUresult cuMemHostAlloc(void **p, size_t n, unsigned flags) {
+  if (lost || flags) return lost ? lost : CUDA_ERROR_INVALID_VALUE;
+  region *r = malloc(sizeof *r);
+  *r = (region){malloc(n), n, locked};
+  memset(r->p, 0x7F, n);
+  locked = r;
+  *p = r->p;
+  return CUDA_SUCCESS;
+}
+static void arrive(long long until) {
+  happened = until > happened ? until : happened;
+  while (copies && copies->at <= happened) {
+    late *c = copies;
+    memcpy(c->to, c->what, c->n);
+    if (!(copies = c->next)) last_copy = &copies;
+    free(c->what);
+    free(c);
+  }
+}
+EXPORT CUresult cuMemFreeHost(void *p) {
+  arrive(clock_now);
+  for (region **r = &locked; *r; r = &(*r)->next) {
+    region *x = *r;
+    if (x->p != p) continue;
+    *r = x->next;
+    free(x->p);
+    free(x);
+    return lost;
+  }
+  return CUDA_ERROR_INVALID_VALUE;
+}
+static int is_locked(const void *p) {
+  for (region *r = locked; r; r = r->next)
+    if ((const char *)p >= r->p && (const char *)p < r->p + r->bytes) return 1;
+  return 0;
+}
 EXPORT CUresult cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t n, CUstream s) {
   void *h = within(from, n);
   (void)s;
   if (lost) return lost;
   if (!h || capturing) return CUDA_ERROR_INVALID_VALUE;
-  memcpy(to, h, n);
+  if (!is_locked(to)) return memcpy(to, h, n), CUDA_SUCCESS; /* a real one waits, too */
+  late *c = malloc(sizeof *c);
+  *c = (late){to, malloc(n), n, ++clock_now, NULL};
+  memcpy(c->what, h, n);
+  memset(to, 0x7F, n);
+  *last_copy = c;
+  last_copy = &c->next;
   return CUDA_SUCCESS;
 }
 EXPORT CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char v, size_t n, CUstream s) {
@@ -162,7 +261,11 @@ EXPORT CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char v, size_t n, CUstr
 
 EXPORT CUresult cuStreamCreate(CUstream *s, unsigned flags) { return (void)flags, *s = (CUstream)(uintptr_t)2, CUDA_SUCCESS; }
 EXPORT CUresult cuStreamDestroy(CUstream s) { return (void)s, CUDA_SUCCESS; }
-EXPORT CUresult cuStreamSynchronize(CUstream s) { return (void)s, capturing ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : lost; }
+EXPORT CUresult cuStreamSynchronize(CUstream s) {
+  (void)s;
+  if (!capturing) arrive(clock_now);
+  return capturing ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : lost;
+}
 EXPORT CUresult cuStreamBeginCapture(CUstream s, CUstreamCaptureMode mode) {
   (void)s, (void)mode;
   if (lost || capturing) return lost ? lost : CUDA_ERROR_INVALID_VALUE;
@@ -196,9 +299,10 @@ EXPORT CUresult cuGraphLaunch(CUgraphExec x, CUstream s) {
   (void)s;
   if (lost) return lost;
   double_log("replay", (long long)x->graph->n);
-  long long fatal = from_env("GANTRY_DOUBLE_LOSE", -1);
+  look_at_others();
+  long long fatal = fatal_call();
   for (size_t k = 0; k < x->graph->n && !lost; k++) {
-    if (fatal >= 0 && ++calls >= fatal) lost = CUDA_ERROR_LAUNCH_FAILED;
+    if (fatal >= 0 && ++calls >= fatal) lose();
     else x->graph->nodes[k].fn(x->graph->nodes[k].payload);
   }
   return CUDA_SUCCESS;
@@ -211,9 +315,21 @@ EXPORT CUresult cuEventRecord(CUevent e, CUstream s) {
   (void)s;
   clock_gettime(CLOCK_MONOTONIC, &t);
   e->ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+  long long most = from_env("GANTRY_DOUBLE_LATE", 0);
+  e->at = ++clock_now;
+  e->queries = most ? (int)(e->at * 7919 % (most + 1)) : 0;
   return lost;
 }
-EXPORT CUresult cuEventSynchronize(CUevent e) { return (void)e, lost; }
+EXPORT CUresult cuEventSynchronize(CUevent e) {
+  arrive(e->at);
+  return lost;
+}
+EXPORT CUresult cuEventQuery(CUevent e) {
+  if (lost) return lost;
+  if (e->at > happened && e->queries-- > 0) return double_log("not ready", e->at), CUDA_ERROR_NOT_READY;
+  arrive(e->at);
+  return CUDA_SUCCESS;
+}
 EXPORT CUresult cuEventElapsedTime(float *ms, CUevent a, CUevent b) { return *ms = (float)(b->ms - a->ms), lost; }
 
 /* A "cubin" is a shared object of nvrtc.c; how long it is stands in its own header. */

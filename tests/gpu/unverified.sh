@@ -19,14 +19,15 @@ all() {
       for axes in "1 axes" "2 axes" "2 axes, groups" "3 axes"; do echo "cuDNN $op $type, $axes"; done
     done
   done
-  printf '%s\n' "cuBLASLt matrix product f32 or f64" "cuBLASLt matrix product tf32" "cuBLASLt matrix product bf16" "a step replayed as a graph" "engines of cuDNN measured and frozen" "samples read from main memory"
+  printf '%s\n' "cuBLASLt matrix product f32 or f64" "cuBLASLt matrix product tf32" "cuBLASLt matrix product bf16" "a step replayed as a graph" "engines of cuDNN measured and frozen" "samples read from main memory" "logged values that come down while steps run"
   for case in tests/bench/gpu/*.json; do [ -f "$case" ] && echo "bench-gpu $(basename "$case" .json)"; done
-  printf '%s\n' "bench-gpu packed grid" "compute-sanitizer"
+  printf '%s\n' "bench-gpu packed grid" "compute-sanitizer" "runs that share a GPU through MPS"
 }
 seen=$(mktemp)
 trap 'rm -f "$seen" "$seen.md"' EXIT
 cat "$R"/gpu-*.txt 2>/dev/null | sort -u >"$seen"
 for f in "$R"/gpu/*.json; do [ -f "$f" ] && echo "bench-gpu $(basename "$f" .json)" >>"$seen"; done
+grep -qs '"mps": [0-9]' "$R/gpu/packed grid.json" && echo "runs that share a GPU through MPS" >>"$seen"
 left=$(all | sort -u | grep -vxFf "$seen")
 total=$(all | sort -u | wc -l)
 {

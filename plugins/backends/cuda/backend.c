@@ -68,6 +68,7 @@ static void close_(void *self) {
     if (g->stream) g->lib->cuStreamSynchronize(g->stream);
     gpu_seen_write(g);
     gpu_graphs_forget(g, NULL);
+    gpu_takes_free(g);
     gpu_convs_free(g);
     gpu_kernels_free(g);
     if (g->cudnn) g->lib->cudnnDestroy(g->cudnn);
@@ -98,8 +99,6 @@ static gantry_status open_(gantry_ctx *ctx, const gantry_open *o, void **self) {
     free(g);
     return gpu_say(ctx, GANTRY_E_DEVICE, "%s. `gantry doctor` tells more; --device cpu works everywhere", why);
   }
-  /* bf16 stands in the programs, as the type of operands: what is f32 there is f32 */
-  g->precision = GANTRY_HAS(o, precision) && o->precision == GANTRY_PRECISION_TF32 ? GPU_TF32 : GPU_F32;
   gantry_status st = gpu_check(ctx, g, l->cuDeviceGet(&g->device, (int)o->device), "opening the GPU");
   if (!st) st = gpu_check(ctx, g, l->cuDevicePrimaryCtxRetain(&g->context, g->device), "opening the GPU");
   if (!st) st = here(ctx, g);
@@ -241,8 +240,20 @@ static gantry_status measure(gantry_ctx *ctx, void *self, void *exe, void *works
   return st ? st : gpu_measure(ctx, self, exe, place(workspace), runs, ns);
 }
 
+static gantry_status take(gantry_ctx *ctx, void *self, void *buffer, int64_t offset, int64_t bytes, void **ticket) {
+  gpu_take *t = NULL;
+  gantry_status st = here(ctx, self);
+  if (!st) st = gpu_take_begin(ctx, self, ((gpu_buffer *)buffer)->at + (CUdeviceptr)offset, bytes, &t);
+  if (!st) *ticket = t;
+  return st;
+}
+static gantry_status taken(gantry_ctx *ctx, void *self, void *ticket, uint32_t wait, void *dst, uint32_t *ready) {
+  gantry_status st = here(ctx, self);
+  return st ? st : gpu_take_end(ctx, self, ticket, wait != 0, dst, ready);
+}
+
 static const gantry_backend backend = {
   .struct_size = sizeof(gantry_backend), .probe = probe, .open = open_, .close = close_, .query = query, .alloc = alloc, .release = release, .upload = upload,
-  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure, .adopt = adopt,
+  .download = download, .compile = compile, .discard = discard, .run = run, .sync = sync_, .measure = measure, .adopt = adopt, .take = take, .taken = taken,
 };
 GANTRY_PLUGIN(GANTRY_KIND_BACKEND, "cuda", "0.1.0", "Runs programs on NVIDIA GPUs: generated kernels, cuDNN and cuBLASLt, replayed as graphs") .iface = &backend GANTRY_PLUGIN_END

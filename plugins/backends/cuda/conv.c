@@ -76,7 +76,7 @@ static int fastest(gpu *g, const gpu_conv *v, const dnn_engine *list, uint32_t n
 static void choose(gpu *g, gpu_conv *v) {
   dnn_engine list[CANDIDATES];
   char name[400];
-  int tf32 = g->precision == GPU_TF32, may_round = tf32 || v->shape.dtype == GANTRY_BF16; /* what bf16 can lose it has lost: its products are exact */
+  int tf32 = v->shape.tf32 != 0, may_round = tf32 || v->shape.dtype == GANTRY_BF16; /* what bf16 can lose it has lost: its products are exact */
   signature(&v->shape, tf32, name);
   const dnn_engine *frozen = g->engines ? engines_find(g->engines, name) : NULL;
   v->by_kernel = 1;
@@ -144,7 +144,7 @@ void gpu_conv_describe(const gpu *g, uint32_t k, char dst[80]) {
   static const char *const names[] = {"CONV", "CONV_DGRAD", "CONV_WGRAD"};
   const lib_conv *q = &g->convs[k]->shape;
   dst[0] = 0;
-  if (!g->convs[k]->by_kernel) snprintf(dst, 80, "cuDNN %s %s, %u axes%s", names[q->op - GANTRY_OP_CONV], q->dtype == GANTRY_F32 && g->precision == GPU_TF32 ? "tf32" : lib_type_name(q->dtype), q->spatial, q->groups > 1 ? ", groups" : "");
+  if (!g->convs[k]->by_kernel) snprintf(dst, 80, "cuDNN %s %s, %u axes%s", names[q->op - GANTRY_OP_CONV], q->tf32 ? "tf32" : lib_type_name(q->dtype), q->spatial, q->groups > 1 ? ", groups" : "");
 }
 
 void gpu_convs_free(gpu *g) {

@@ -35,6 +35,7 @@ gantry_status gpu_check(gantry_ctx *ctx, gpu *self, CUresult r, const char *doin
     case CUDA_ERROR_ILLEGAL_ADDRESS: case CUDA_ERROR_LAUNCH_FAILED: case CUDA_ERROR_LAUNCH_TIMEOUT: case CUDA_ERROR_ILLEGAL_INSTRUCTION: case CUDA_ERROR_MISALIGNED_ADDRESS:
     case CUDA_ERROR_INVALID_PC: case CUDA_ERROR_HARDWARE_STACK_ERROR: case CUDA_ERROR_ASSERT: case CUDA_ERROR_ECC_UNCORRECTABLE: case CUDA_ERROR_NVLINK_UNCORRECTABLE:
     case CUDA_ERROR_CONTEXT_IS_DESTROYED: case CUDA_ERROR_DEVICE_UNAVAILABLE: case CUDA_ERROR_SYSTEM_NOT_READY:
+    case CUDA_ERROR_MPS_RPC_FAILURE: case CUDA_ERROR_MPS_CLIENT_TERMINATED: /* another process that shares the GPU was at fault, or the daemon has gone */
       self->lost = 1;
       return gpu_say(ctx, GANTRY_E_DEVICE, "%s: the GPU was lost (%s: %s): the run continues from its last checkpoint when it is started again; see dmesg for NVRM lines", doing, name ? name : "?", text ? text : "?");
     default: return gpu_say(ctx, GANTRY_E_DEVICE, "%s: %s (%s)", doing, text ? text : "unknown error", name ? name : "?");

@@ -51,6 +51,7 @@ typedef struct gpu_exe {
 typedef struct gpu_graph { void **exes; uint32_t n, runs; CUdeviceptr workspace; CUgraphExec exec; } gpu_graph;
 typedef struct gpu_buffer { CUdeviceptr at; int64_t bytes; void *adopted; } gpu_buffer; /* what the host calls a buffer; adopted: memory of the host that the GPU reads where it is, or NULL */
 
+typedef struct gpu_take gpu_take; /* ring.c */
 typedef struct gpu {
   const library *lib;
   CUdevice device;
@@ -58,7 +59,6 @@ typedef struct gpu {
   CUstream stream;
   int arch;           /* 90 */
   char name[128];
-  int precision;      /* GPU_F32, GPU_TF32 */
   int lost;           /* an error that no call recovers from was seen */
   gpu_kernel **kernels;
   uint32_t n_kernels, room_kernels, n_pending;
@@ -73,9 +73,10 @@ typedef struct gpu {
   uint32_t n_convs;
   struct gpu_engines *engines;
   cublasLtHandle_t cublas;
-  uint32_t n_products[2] /* of bf16 last */, n_replays, n_measured, n_adopted; /* what happened, for seen.c */
+  gpu_take **takes;
+  uint32_t n_takes;
+  uint32_t n_products[3] /* f32 or f64, bf16, tf32 */, n_replays, n_measured, n_adopted, n_taken; /* what happened, for seen.c */
 } gpu;
-enum { GPU_F32, GPU_TF32 };
 
 typedef struct gpu_compile { /* what compiling a step needs to know */
   gantry_ctx *ctx;
@@ -120,6 +121,11 @@ void gpu_conv_describe(const gpu *self, uint32_t k, char dst[80]); /* "cuDNN CON
 gantry_status gpu_run(gantry_ctx *ctx, gpu *self, void *const *exes, uint32_t n, CUdeviceptr workspace);
 gantry_status gpu_measure(gantry_ctx *ctx, gpu *self, gpu_exe *e, CUdeviceptr workspace, uint32_t runs, int64_t *ns);
 void gpu_graphs_forget(gpu *self, const gpu_exe *e); /* graphs with e in them; NULL: all */
+
+/* ring.c: values that come down while the GPU goes on; see take and taken of gantry/backend.h */
+gantry_status gpu_take_begin(gantry_ctx *ctx, gpu *self, CUdeviceptr from, int64_t bytes, gpu_take **out);
+gantry_status gpu_take_end(gantry_ctx *ctx, gpu *self, gpu_take *t, int wait, void *dst, uint32_t *ready);
+void gpu_takes_free(gpu *self);
 
 /* lib.c and lib_*.c: library steps */
 int gpu_lib_supported(const gantry_lib *l);

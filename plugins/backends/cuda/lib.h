@@ -15,9 +15,9 @@ const char *lib_type(uint32_t dtype);      /* in C: "float" */
 const char *lib_type_name(uint32_t dtype); /* "f32" */
 
 /* A convolution with missing leading spatial axes of size 1. */
-typedef struct lib_conv { uint32_t op, dtype, spatial, aligned; /* bytes that divide its operands' places: 16 or less */ int64_t n, c, o, groups, in[3], out[3], k[3], stride[3], lo[3], hi[3], dilation[3]; } lib_conv;
+typedef struct lib_conv { uint32_t op, dtype, spatial, aligned; /* bytes that divide its operands' places: 16 or less */ int64_t tf32, n, c, o, groups, in[3], out[3], k[3], stride[3], lo[3], hi[3], dilation[3]; } lib_conv;
 lib_conv lib_conv_of(const gantry_lib *l);
-typedef struct lib_product { uint32_t dtype, aligned; /* as lib_conv's */ int64_t batch, m, n, k; int ta, tb; } lib_product;
+typedef struct lib_product { uint32_t dtype, aligned; /* as lib_conv's */ int64_t batch, m, n, k; int ta, tb, tf32; } lib_product;
 lib_product lib_product_of(const gantry_lib *l);
 gpu_product *gpu_product_described(const gpu *self, const lib_product *q); /* matmul.c: cuBLASLt's descriptors alone, which need no GPU; NULL: it refuses */
 

@@ -13,7 +13,7 @@ static uint32_t alignment(const gantry_lib *l) {
 
 lib_product lib_product_of(const gantry_lib *l) {
   uint32_t r = l->out.rank;
-  lib_product q = {.dtype = l->out.dtype, .aligned = alignment(l), .batch = 1, .m = l->out.dims[r - 2], .n = l->out.dims[r - 1], .ta = lib_i(l, GANTRY_A_TA, 0) != 0, .tb = lib_i(l, GANTRY_A_TB, 0) != 0};
+  lib_product q = {.dtype = l->out.dtype, .aligned = alignment(l), .batch = 1, .m = l->out.dims[r - 2], .n = l->out.dims[r - 1], .ta = lib_i(l, GANTRY_A_TA, 0) != 0, .tb = lib_i(l, GANTRY_A_TB, 0) != 0, .tf32 = l->precision == GANTRY_PRECISION_TF32};
   q.k = l->in[0].dims[q.ta ? r - 2 : r - 1];
   for (uint32_t a = 0; a + 2 < r; a++) q.batch *= l->out.dims[a];
   return q;
@@ -60,6 +60,7 @@ lib_conv lib_conv_of(const gantry_lib *l) {
   uint32_t s = l->out.rank - 2, skip = 3 - s;
   lib_conv q = {.op = l->op, .dtype = l->out.dtype, .spatial = s, .n = x[0], .c = x[s + 1], .o = y[s + 1], .groups = lib_i(l, GANTRY_A_GROUPS, 1)};
   q.aligned = alignment(l);
+  q.tf32 = l->precision == GANTRY_PRECISION_TF32;
   lib_axes(l, GANTRY_A_STRIDE, s, 1, q.stride + skip);
   lib_axes(l, GANTRY_A_PAD_LO, s, 0, q.lo + skip);
   lib_axes(l, GANTRY_A_PAD_HI, s, 0, q.hi + skip);

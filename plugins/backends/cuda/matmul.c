@@ -11,6 +11,7 @@ struct gpu_product {
   cublasLtMatmulAlgo_t algo;
   int wide;
   uint32_t dtype, aligned;
+  int tf32;
 };
 
 static int layout(const library *l, cublasLtMatrixLayout_t *out, cudaDataType type, int64_t rows, int64_t columns, int64_t batch) {
@@ -29,6 +30,7 @@ static int describe(const library *l, const lib_product *q, int tf32, gpu_produc
   v->wide = q->dtype == GANTRY_F64;
   v->dtype = q->dtype;
   v->aligned = q->aligned;
+  v->tf32 = tf32;
   return !l->cublasLtMatmulDescCreate(&v->desc, compute, scale) && !l->cublasLtMatmulDescSetAttribute(v->desc, CUBLASLT_MATMUL_DESC_TRANSA, &ta, sizeof ta) &&
          !l->cublasLtMatmulDescSetAttribute(v->desc, CUBLASLT_MATMUL_DESC_TRANSB, &tb, sizeof tb) && layout(l, &v->a, type, q->tb ? q->k : q->n, q->tb ? q->n : q->k, q->batch) &&
          layout(l, &v->b, type, q->ta ? q->m : q->k, q->ta ? q->k : q->m, q->batch) && layout(l, &v->out, type, q->n, q->m, q->batch);
@@ -61,7 +63,7 @@ void gpu_product_free(const gpu *g, gpu_product *v) {
 
 gpu_product *gpu_product_described(const gpu *g, const lib_product *q) {
   gpu_product *v = calloc(1, sizeof *v);
-  if (v && describe(g->lib, q, g->precision == GPU_TF32, v)) return v;
+  if (v && describe(g->lib, q, q->tf32, v)) return v;
   gpu_product_free(g, v);
   return NULL;
 }
@@ -79,7 +81,7 @@ gantry_status gpu_product_of(gantry_ctx *ctx, gpu *g, const gantry_lib *l, gpu_p
 
 gantry_status gpu_product_run(gantry_ctx *ctx, gpu *g, const gpu_product *v, CUdeviceptr a, CUdeviceptr b, CUdeviceptr out, CUdeviceptr scratch) {
   const float one = 1, zero = 0;
-  g->n_products[v->dtype == GANTRY_BF16]++;
+  g->n_products[v->dtype == GANTRY_BF16 ? 1 : v->tf32 ? 2 : 0]++;
   const double wide_one = 1, wide_zero = 0;
   const void *alpha = v->wide ? (const void *)&wide_one : &one, *beta = v->wide ? (const void *)&wide_zero : &zero;
   void *to = (void *)(uintptr_t)out; /* a device address */

@@ -16,10 +16,12 @@ void gpu_seen_write(const gpu *g) {
     gpu_conv_describe(g, k, text);
     if (text[0]) fprintf(f, "%s\n", text);
   }
-  if (g->n_products[0]) fprintf(f, "cuBLASLt matrix product %s\n", g->precision == GPU_TF32 ? "tf32" : "f32 or f64");
+  if (g->n_products[0]) fprintf(f, "cuBLASLt matrix product f32 or f64\n");
+  if (g->n_products[2]) fprintf(f, "cuBLASLt matrix product tf32\n");
   if (g->n_products[1]) fprintf(f, "cuBLASLt matrix product bf16\n");
   if (g->n_replays) fprintf(f, "a step replayed as a graph\n");
   if (g->n_measured) fprintf(f, "engines of cuDNN measured and frozen\n");
   if (g->n_adopted) fprintf(f, "samples read from main memory\n");
+  if (g->n_taken) fprintf(f, "logged values that come down while steps run\n");
   fclose(f);
 }

@@ -21,7 +21,7 @@ typedef struct gantry_probe { /* struct_size set by the host */
 /* How MATMUL and the convolutions of f32 tensors compute. States, sums and everything else stay f32. */
 enum {
   GANTRY_PRECISION_F32 = 0,
-  GANTRY_PRECISION_TF32 = 1, /* operands rounded to 10 bits of mantissa where the device has units for that */
+  GANTRY_PRECISION_TF32 = 1, /* operands rounded to 10 bits of mantissa where the device has units for that; since 0.3 only in steps that say so (gantry_lib.precision) */
   /* since 0.3. The host casts: a program holds CASTs and contractions whose operands and result are all bf16, products summed in f32 (or wider) and rounded once. Contractions of
    * f32 in such a session compute as under F32. Only a backend that says it has this bit is given contractions of bf16. */
   GANTRY_PRECISION_BF16 = 2
@@ -63,6 +63,12 @@ typedef struct gantry_backend {
    * aligned, perhaps a mapped file larger than memory, and stays as it is until then. GANTRY_E_UNSUPPORTED where a copy is better: where reading the host's memory is slower
    * than reading a buffer of alloc(), and a copy takes no more than half of what the device has free. */
   gantry_status (*adopt)(gantry_ctx *, void *self, const void *memory, int64_t bytes, void **buffer);
+  /* since 0.3, optional, both or neither; for backends whose run() comes back before it is done. take() begins to read `bytes` of a buffer as they are after everything that was
+   * asked for so far, makes them zero for everything asked for later, and does not wait. taken() looks whether they have come, waiting if `wait` is not 0: *ready 1, they are in
+   * dst and the ticket is spent; *ready 0, ask again. Tickets come true in the order in which they were taken; a failed taken() spends its ticket, close() all of them. The host
+   * holds no more than a few at a time. */
+  gantry_status (*take)(gantry_ctx *, void *self, void *buffer, int64_t offset, int64_t bytes, void **ticket);
+  gantry_status (*taken)(gantry_ctx *, void *self, void *ticket, uint32_t wait, void *dst, uint32_t *ready);
 } gantry_backend;
 #ifdef __cplusplus
 }

@@ -71,7 +71,9 @@ typedef struct gantry_lib {
   const gantry_attr *attrs;
   gantry_operand out;
   uint32_t n_in, n_attrs;
-  uint32_t scratch, reserved0; /* buffer of the bytes that query() asked for, or GANTRY_NO_BUFFER */
+  uint32_t scratch;    /* buffer of the bytes that query() asked for, or GANTRY_NO_BUFFER */
+  uint32_t precision;  /* since 0.3, reserved before: how a contraction of f32 computes in a session that was opened with GANTRY_PRECISION_TF32: in that, or 0, in f32, as programs that
+                          are no step of training do. 0 in every other session. */
 } gantry_lib;
 
 enum { GANTRY_STEP_KERNEL = 1, GANTRY_STEP_LIB = 2 };

@@ -4,14 +4,17 @@ Gantry runs in f32 and in TF32. PyTorch's ways, of which the best counts: eager;
 batches drawn on the device); each in f32, with TF32 allowed, and under bf16 autocast. Every repetition is stored in tests/bench/results/gpu/<case>.json, in the form of
 `make bench`; ceilings of the machine (matrix products in f32 and TF32, copies) are measured in the same run.
 
-The grid: 16 processes of Gantry at once against one of PyTorch's best way, whose 16 runs would follow one another.
+The grid: 16 processes of Gantry at once, taking turns on the GPU and sharing it through MPS, against one of PyTorch's best way, whose 16 runs would follow one another.
 Environment: REPS=7, SECONDS=1 per repetition, VARIANTS, RESULTS=folder; GANTRY_BENCH_DRY=1 runs everything on the CPU for a moment: a check of this script."""
+import contextlib
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -86,29 +89,63 @@ def measure(case):
             "pytorch": {v: {"repetitions": s.rows, "peak_bytes": s.peak, "first_step_s": round(s.first, 3)} for v, s in peers.items()}}
 
 
-def grid(best):
-    """Runs an hour: 16 runs of Gantry at once against PyTorch's one after another, from steady steps per second."""
-    path, n = f"{HERE}/dcgan32.json", 2 if DRY else 16
-    sides = [bench.Side(server(path, "f32"), 1) for _ in range(n)]
-    steps = 2 if DRY else 400
-    if not all(s.ok for s in sides):
-        return {"error": f"{sum(not s.ok for s in sides)} of {n} processes did not start"}
+@contextlib.contextmanager
+def mps(wanted):
+    """Variables for processes that share the GPU through a daemon of MPS of their own; None where there is none to be had. Without: where no daemon answers."""
+    folder = tempfile.mkdtemp(prefix="gantry-mps-", dir="/tmp")
+    env = {"CUDA_MPS_PIPE_DIRECTORY": f"{folder}/pipe", "CUDA_MPS_LOG_DIRECTORY": f"{folder}/log"}
+    control = shutil.which("nvidia-cuda-mps-control") if wanted else None
+    for d in env.values():
+        os.mkdir(d)
+    try:
+        started = control and subprocess.run([control, "-d"], env={**os.environ, **env}, stdin=subprocess.DEVNULL).returncode == 0
+        yield env if started or not wanted else None
+        if started:
+            subprocess.run([control], env={**os.environ, **env}, input="quit -t 5\n", text=True, stdout=subprocess.DEVNULL)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def packed(path, n, steps, env):
+    """Seconds that n processes of Gantry at once take for so many steps each, or None where not all of them start."""
+    sides = [bench.Side(server(path, "f32"), 1, env.items()) for _ in range(n)]
+    ok = all(s.ok for s in sides)
     for s in sides:
-        s.p.stdin.write(f"steps {steps}\n")
+        if ok:
+            s.steps(steps)  # captured now, and what follows is replayed
+    for s in sides:
+        if ok:
+            s.p.stdin.write(f"steps {steps}\n")
     t = time.perf_counter()
     for s in sides:
-        s.p.stdin.flush()
+        if ok:
+            s.p.stdin.flush()
     for s in sides:
-        s.p.stdout.readline()
+        if ok:
+            s.p.stdout.readline()
     wall = time.perf_counter() - t
     for s in sides:
-        s.close()
+        if s.ok:
+            s.close()
+    return round(wall, 3) if ok else None
+
+
+def grid(best):
+    """Runs an hour: 16 runs of Gantry at once, taking turns and sharing the GPU through MPS, against PyTorch's one after another, from steady steps per second."""
+    path, n = f"{HERE}/dcgan32.json", 2 if DRY else 16
+    steps = 2 if DRY else 400
+    walls = {}
+    for way, wanted in (("turns", False), ("mps", True)):
+        with mps(wanted) as env:
+            walls[way] = packed(path, n, steps, env) if env is not None else None
+    if walls["turns"] is None:
+        return {"error": f"not all of {n} processes started"}
     peer = bench.Side([sys.executable, PEER, path, best, "1"], 1, {"PEER_DEVICE": DEVICE}.items())
     peer.steps(steps)
     alone = peer.steps(steps)["wall"]
     peer.close()
-    return {"runs": n, "steps": steps, "gantry_wall_s": round(wall, 3), "pytorch_wall_s_of_one": round(alone, 3), "peer": f"pytorch {best}", "ratio": round(n * alone / wall, 3),
-            "mps": os.path.exists(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))}
+    return {"runs": n, "steps": steps, "gantry_wall_s": walls, "pytorch_wall_s_of_one": round(alone, 3), "peer": f"pytorch {best}",
+            "ratio": {way: round(n * alone / w, 3) if w else None for way, w in walls.items()}}
 
 
 def main():

@@ -278,6 +278,33 @@ static void test_cuda_run__engines_name_the_precision(void) {
   buf_free(&text);
 }
 
+/* In a session of TF32 only the steps of training compute in it; what is compiled for samples and metrics is f32, as it is where a run trains in bf16. */
+static void test_cuda_run__only_steps_compute_in_tf32(void) {
+  NEEDS_DOUBLE;
+  char folder[] = "/tmp/gantry-engines-XXXXXX", path[100], base[1200];
+  buf before = {0}, after = {0};
+  err e = {0};
+  test_run t;
+  int there = test_run_open(&t, DCGAN, 1, 0, 0);
+  test_run_close(&t);
+  if (!there) T_SKIP("no Fashion-MNIST on this machine");
+  T_CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/engines.txt", folder);
+  snprintf(base, sizeof base, "%s", DCGAN);
+  char *at = strstr(base, "\"batch\": 8");
+  memmove(at + 21, at, strlen(at) + 1);
+  memcpy(at, "\"precision\": \"tf32\", ", 21);
+  T_CHECK(open_on(&t, base, "cuda", folder, 0));
+  T_CHECK(!file_read(path, &before, 1 << 20, &e) && strstr(before.p, "\nconv f32 tf32 n8") && strstr(before.p, "\nwgrad f32 tf32 n8") && !strstr(before.p, "\nconv f32 n8"));
+  T_CHECK(exec_compile(t.r->session, t.r->programs.p[0].g, "a metric", &t.e) != NULL);
+  test_run_close(&t);
+  T_CHECK(!file_read(path, &after, 1 << 20, &e) && strstr(after.p, "\nconv f32 n8") && !strncmp(after.p, before.p, before.n));
+  unlink(path);
+  rmdir(folder);
+  buf_free(&before);
+  buf_free(&after);
+}
+
 /* Of the engines suggested first, one is not deterministic, one sums in less than f32, and one uses tensor cores. */
 static void test_cuda_run__engines_that_are_refused(void) {
   NEEDS_DOUBLE;
@@ -387,5 +414,5 @@ static void test_cuda_run__precisions(void) {
   fails(TF32, "cpu", NULL, NULL, 0, SAYS("train.precision \"tf32\"", "backend cpu does not compute in it"));
 }
 T_MAIN(T(test_cuda_run__ring_beside_the_cpu), T(test_cuda_run__dcgan_beside_the_cpu), T(test_cuda_run__bf16_beside_the_cpu), T(test_cuda_run__eight_steps_are_one_graph_and_upload_nothing), T(test_cuda_run__maps_share_launches), T(test_cuda_run__twice_the_same_bits),
-       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_name_the_precision), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
+       T(test_cuda_run__engines_are_frozen_in_the_folder), T(test_cuda_run__engines_name_the_precision), T(test_cuda_run__only_steps_compute_in_tf32), T(test_cuda_run__engines_that_are_refused), T(test_cuda_run__out_of_memory_says_how_much), T(test_cuda_run__samples_that_do_not_fit_stay_with_the_host), T(test_cuda_run__a_kernel_that_does_not_compile_is_shown), T(test_cuda_run__no_device_no_number), T(test_cuda_run__precisions),
        T(test_cuda_run__a_lost_device_is_told))
