@@ -22,6 +22,8 @@ typedef struct eval_context {
   uint64_t seed;
   double truncate;          /* of samples and interpolations, not of metrics; 0 = none: see abi_builder */
   uint8_t truncate_clips;
+  uint8_t truncates_w;      /* of samples and interpolations: w is moved to its average + psi (w - average), where G has the taps "w" and "w_avg" */
+  double psi;
   arena *mem;
   VEC(eval_cached) programs;
   VEC(eval_set) sets;

@@ -101,6 +101,20 @@ static ir_id class_latents(abi_builder *b, int64_t rows, int64_t cols) {
 
 gantry_t eval_class_of(gantry_ctx *cx, gantry_t index, int64_t classes) { return gan_cast(cx, gan_mod(cx, index, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)classes)), GANTRY_I32); }
 
+/* G on z in in[0]; with psi its w is moved towards the average (the truncation trick in w: Karras et al. 2019, arXiv:1812.04948) and fed to it again. */
+static gantry_call apply_g(const eval_context *c, abi_builder *b, gantry_named *in, uint32_t n, uint32_t flags) {
+  gantry_ctx *cx = &b->cx;
+  gantry_call g = abi_apply(b, GANTRY_G, in, n, flags);
+  if (!c->truncates_w || !g.id) return g;
+  if (!abi_has_tap(b, g, "w") || !abi_has_tap(b, g, "w_avg")) {
+    err_set(&b->err, GANTRY_E_CONFIG, "psi moves w towards its average, and %s has no taps w and w_avg: truncate z (samples.truncation.at)", abi_world_net(c->world, GANTRY_G)->arch.plugin->name);
+    return (gantry_call){0};
+  }
+  gantry_t w = abi_t(abi_out(b, g, "w")), average = abi_t(abi_out(b, g, "w_avg"));
+  in[0] = (gantry_named){"w", gan_add(cx, average, gan_mul_k(cx, gan_sub(cx, w, average), c->psi)), 0};
+  return abi_apply(b, GANTRY_G, in, n, flags);
+}
+
 enum { FREE, CLASSES, PATHS }; /* how a grid's latents hang together */
 
 static exec_program *grid_program(eval_context *c, const char *name, uint32_t weights, int64_t rows, int64_t cols, int what, err *e) {
@@ -118,7 +132,7 @@ static exec_program *grid_program(eval_context *c, const char *name, uint32_t we
   ir_id z = what == PATHS ? path_latents(b, rows, cols) : what == CLASSES ? class_latents(b, rows, cols) : abi_draw_input(b, GANTRY_G, "z", n);
   gantry_named in[2] = {{"z", abi_t(z), 0}, {"label", {0}, 0}};
   if (g_net && g_net->uses_label) in[1].t = eval_class_of(cx, gan_div(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)per_class)), g_net->shape.classes);
-  gantry_call g = z ? abi_apply(b, GANTRY_G, in, in[1].t.id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights) : (gantry_call){0};
+  gantry_call g = z ? apply_g(c, b, in, in[1].t.id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights) : (gantry_call){0};
   gantry_t x = abi_t(abi_out(b, g, "image"));
   if (x.id) ir_output(b->g, "images", c->train->info.rank == 3 ? gan_cast(cx, levels(b, x, c->train), GANTRY_U8).id : x.id); /* what lies outside data.range is clipped to it */
   b->program = name;

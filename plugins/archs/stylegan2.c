@@ -176,10 +176,11 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
   if (!m.halvings) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
   m.base = size >> m.halvings;
   if (at && (at >= size || at < m.base || size % at || (size / at & (size / at - 1)))) return gan_fail(cx, "attention_at must be the size of a feature map: the image's halved once or more, such as 14 or 7 for 28 pixels");
+  int is_g = nets[b->net].role == GANTRY_G;
+  if (is_g && gan_param_i(cx, GAN_P_CONDITION) > GAN_CONDITION_CONCAT) return gan_fail(cx, "in a style-based G the class enters where z does, and reaches every layer by w: set g.arch.condition to concat or none");
+  if (is_g && gan_param_i(cx, GAN_P_NORM) != GAN_NORM_NONE) return gan_fail(cx, "G is normalized by demodulation, a further norm would take its styles away: set g.arch.norm to none");
   gan_style s = gan_style_open(cx, b, nets[b->net].role, in, n);
   if (gan_param_i(cx, EQUALIZED) && gan_param_i(cx, GAN_P_INIT)) return gan_fail(cx, "with an equalized learning rate weights begin as N(0, init_scale^2): leave init at normal, or set equalized to false");
-  if (s.is_g && s.norm.kind != GAN_NORM_NONE) return gan_fail(cx, "G is normalized by demodulation, a further norm would take its styles away: set g.arch.norm to none");
-  if (s.is_g && s.condition != GAN_CONDITION_NONE && s.condition != GAN_CONDITION_CONCAT) return gan_fail(cx, "in a style-based G the class enters where z does, and reaches every layer by w: set g.arch.condition to concat or none");
   m.s = &s;
   m.weights = (gan_weights){.init = s.init, .equalized = gan_param_i(cx, EQUALIZED) != 0, .act = s.act, .slope = s.slope};
   if (m.weights.equalized && gan_param_f(cx, GAN_P_INIT_SCALE) <= 0) m.weights.init.scale = 1;
