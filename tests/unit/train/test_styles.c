@@ -153,13 +153,14 @@ static void test_styles__noise_begins_at_nothing_and_is_fresh(void) {
 }
 
 /* ---- psi in samples ---- */
-static int look(test_run *t, int has_psi, double psi, uint8_t px[4][64]) {
+static int look(test_run *t, int has_psi, double psi, int mix, uint8_t px[4][64]) { /* 2 x 2 */
   eval_context c;
   const char *file = arena_fmt(t->mem, "/tmp/gantry-styles-%d.png", (int)getpid());
   eval_init(&c, t->r->world, t->r->session, t->r->registry, &t->r->data_el, t->r->data, t->r->cfg->range, 3);
   c.truncates_w = has_psi != 0;
   c.psi = psi;
-  int ok = !eval_grid(&c, 0, 2, 2, 0, file, &t->e) && !exec_read(t->r->session, "out/sample.raw.2x2/images", px, 4 * 64, &t->e);
+  c.mix = mix;
+  int ok = !eval_grid(&c, 0, 2, 2, 0, file, &t->e) && !exec_read(t->r->session, mix ? "out/mix.raw.2x2/images" : "out/sample.raw.2x2/images", px, 4 * 64, &t->e);
   unlink(file);
   eval_free(&c);
   return ok;
@@ -170,7 +171,7 @@ static void test_styles__psi_moves_samples_to_the_average(void) {
   float average[DIMS] = {0.3f, -0.2f, 0.1f, 0.4f, 0, 0.2f};
   if (test_run_open(&t, STYLES("", ""), 1, 0, 1)) {
     T_CHECK(!exec_write(t.r->session, "g/w_avg", average, sizeof average, &t.e));
-    T_CHECK(look(&t, 0, 0, plain) && look(&t, 1, 1, one) && look(&t, 1, 0.5, half) && look(&t, 1, 0, none));
+    T_CHECK(look(&t, 0, 0, 0, plain) && look(&t, 1, 1, 0, one) && look(&t, 1, 0.5, 0, half) && look(&t, 1, 0, 0, none));
     T_CHECK(!memcmp(plain, one, sizeof one) && memcmp(plain, half, sizeof half) && memcmp(plain[0], plain[1], 64));
     for (int k = 1; k < 4; k++) T_CHECK(!memcmp(none[0], none[k], 64)); /* all are the image of the average */
     T_CHECK(memcmp(none[0], half[0], 64) != 0);
@@ -178,10 +179,42 @@ static void test_styles__psi_moves_samples_to_the_average(void) {
     T_CHECK(0);
   test_run_close(&t);
   if (test_run_open(&t, "{\"data\": {\"name\": \"patterns\"}, \"g\": {\"arch\": {\"name\": \"mlp\"}}, \"d\": {\"arch\": {\"name\": \"mlp\"}}, \"train\": {\"batch\": 2, \"length\": {\"steps\": 2}}}", 1, 0, 1))
-    T_CHECK(!look(&t, 1, 0.5, half) && strstr(t.e.msg, "mlp has no taps w and w_avg"));
+    T_CHECK(!look(&t, 1, 0.5, 0, half) && strstr(t.e.msg, "mlp has no taps w and w_avg"));
   else
     T_CHECK(0);
   test_run_close(&t);
+}
+
+/* A picture of mixed styles: the average in the corner, samples beside and below it, which stay the same, and what the layers from both make of them. */
+static void test_styles__pictures_mix_rows_and_columns(void) {
+  test_run t;
+  static uint8_t mixed[3][4][64], none[4][64];
+  if (test_run_open(&t, STYLES("", ""), 1, 0, 1)) {
+    for (int k = 0; k < 3; k++) T_CHECK(look(&t, 0, 0, k + 1, mixed[k]));
+    T_CHECK(look(&t, 1, 0, 0, none));
+    for (int k = 0; k < 3; k++) {
+      T_CHECK(!memcmp(mixed[k][0], none[0], 64));
+      for (int j = 1; j < 3; j++) T_CHECK(!memcmp(mixed[k][j], mixed[0][j], 64) && memcmp(mixed[k][j], mixed[k][3], 64)); /* the column's, the row's: sources */
+      T_CHECK(!k || memcmp(mixed[k][3], mixed[k - 1][3], 64));
+    }
+    T_CHECK(memcmp(mixed[0][1], mixed[0][2], 64) && !look(&t, 0, 0, 4, mixed[0]) && strstr(t.e.msg, "4 layers with a style of their own: the first 1 to 3"));
+  } else
+    T_CHECK(0);
+  test_run_close(&t);
+}
+/* With all layers but the last from the row, a picture is nearer to the row's source; with all but the first from the column, to the column's. */
+static void test_styles__mixed_layers_are_the_first_of_the_row(void) {
+  test_run t;
+  static uint8_t px[4][64];
+  double apart[2][2] = {{0, 0}, {0, 0}};
+  if (test_run_open(&t, STYLES(", \"map_lr\": 1", ""), 1, 0, 1))
+    for (int k = 0; k < 2; k++) {
+      T_CHECK(look(&t, 0, 0, k ? 3 : 1, px));
+      for (int i = 0; i < 64; i++) apart[k][0] += abs(px[3][i] - px[1][i]), apart[k][1] += abs(px[3][i] - px[2][i]);
+    }
+  test_run_close(&t);
+  T_CHECK(apart[0][0] < apart[0][1] && apart[1][1] < apart[1][0]); /* px[1] is the column's source, px[2] the row's */
+  if (!(apart[0][0] < apart[0][1] && apart[1][1] < apart[1][0])) printf("# %g %g %g %g\n", apart[0][0], apart[0][1], apart[1][0], apart[1][1]);
 }
 
 /* ---- path length ---- */
@@ -214,4 +247,4 @@ static void test_styles__path_length_makes_lengths_alike(void) {
 }
 
 T_MAIN(T(test_styles__w_is_one_for_all_layers_without_mixing), T(test_styles__mixing_takes_later_layers_from_another_z), T(test_styles__mixing_has_its_probability), T(test_styles__a_fed_w_makes_the_image),
-       T(test_styles__the_average_of_w_is_kept), T(test_styles__noise_begins_at_nothing_and_is_fresh), T(test_styles__psi_moves_samples_to_the_average), T(test_styles__path_length_makes_lengths_alike))
+       T(test_styles__the_average_of_w_is_kept), T(test_styles__noise_begins_at_nothing_and_is_fresh), T(test_styles__psi_moves_samples_to_the_average), T(test_styles__pictures_mix_rows_and_columns), T(test_styles__mixed_layers_are_the_first_of_the_row), T(test_styles__path_length_makes_lengths_alike))
