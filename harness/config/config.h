@@ -66,6 +66,7 @@ typedef struct cfg_run {
   uint8_t joint;              /* d.batches joint: D sees real and fake in one application */
   uint8_t simultaneous;
   const char *precision;      /* "f32" */
+  double recompute;           /* share of the bytes moved that may be moved again to hold less in memory; no part of the identity */
   int64_t init_seed, data_seed, noise_seed; /* of initial weights, of the order of samples, of all other draws; -1 = the run's seed */
   const char *init_from;      /* safetensors file whose weights the networks start from, or NULL */
   cfg_duration length;

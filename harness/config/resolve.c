@@ -228,7 +228,7 @@ static gantry_status resolve_start(resolver *rs, const json_t *v, json_t *made) 
 }
 
 static gantry_status resolve_train(resolver *rs, json_t *out) {
-  static const char *const known[] = {"batch", "d_steps", "g_steps", "accumulate", "updates", "length", "precision", "threads", "init_seed", "data_seed", "noise_seed", "init_from", NULL};
+  static const char *const known[] = {"batch", "d_steps", "g_steps", "accumulate", "updates", "length", "precision", "threads", "recompute", "init_seed", "data_seed", "noise_seed", "init_from", NULL};
   static const char *const updates[] = {"alternating", "simultaneous", NULL}, *const precisions[] = {"f32", "tf32", "bf16", NULL};
   json_t *v, *made = json_object();
   cfg_run *r = rs->r;
@@ -240,6 +240,7 @@ static gantry_status resolve_train(resolver *rs, json_t *out) {
   TRY(read_int(rs, v, made, "train", "g_steps", 1, 1, 10000, &r->g_steps));
   TRY(read_int(rs, v, made, "train", "accumulate", 1, 1, 10000, &r->accumulate));
   TRY(read_int(rs, v, made, "train", "threads", 1, 1, 1024, &r->threads));
+  TRY(read_num(rs, v, made, "train", "recompute", 0, 0, 1, &r->recompute));
   TRY(read_word(rs, v, made, "train", "updates", "alternating", updates, &how));
   TRY(read_word(rs, v, made, "train", "precision", "f32", precisions, &r->precision));
   TRY(read_duration(rs, v, made, "train", "length", (cfg_duration){CFG_NEVER, 0}, &r->length));
@@ -335,6 +336,7 @@ static const char *train_text(resolver *rs, const json_t *out) {
   if (!length_matters(rs->r)) json_object_del(json_object_get(t, "train"), "length");
   json_object_del(json_object_get(t, "train"), "init_from");
   json_object_del(json_object_get(t, "data"), "storage"); /* the same samples wherever they lie */
+  json_object_del(json_object_get(t, "train"), "recompute"); /* the same bits, kept or computed again */
   const gantry_plugin *data = abi_find(rs->reg, GANTRY_KIND_DATASET, rs->r->data.name)->desc;
   for (uint32_t k = 0; k < data->param_count; k++)
     if (abi_param_at(data, k)->type == GANTRY_P_PATH) json_object_del(json_object_get(t, "data"), abi_param_at(data, k)->key);

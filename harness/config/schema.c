@@ -135,6 +135,7 @@ static json_t *base_schema(abi_registry *reg) {
   put(train, "updates", json_pack("{s:[s,s]}", "enum", "alternating", "simultaneous"));
   put(train, "precision", json_pack("{s:[s,s,s]}", "enum", "f32", "tf32", "bf16"));
   put(train, "length", ref("duration"));
+  put(train, "recompute", json_pack("{s:s, s:i, s:i}", "type", "number", "minimum", 0, "maximum", 1));
   for (int k = 0; k < 3; k++) put(train, seeds[k], seed());
   put(train, "init_from", typed("string"));
   put(p, "train", closed(train));

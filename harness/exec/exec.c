@@ -208,16 +208,16 @@ static gantry_status bind_and_compile(exec_session *s, exec_program *p, err *e) 
   return st;
 }
 
-exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *program, err *e) { return exec_compile_in(s, g, program, GANTRY_PRECISION_F32, e); }
+exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *program, err *e) { return exec_compile_in(s, g, program, GANTRY_PRECISION_F32, 0, e); }
 
-exec_program *exec_compile_in(exec_session *s, const ir_graph *g, const char *program, uint32_t precision, err *e) {
+exec_program *exec_compile_in(exec_session *s, const ir_graph *g, const char *program, uint32_t precision, double recompute, err *e) {
   exec_program *p = NULL;
   ir_graph *optimised = NULL;
   if (ir_verify(g, "build", e)) goto done;
   if (!(optimised = opt_run_in(g, precision, NULL, e)) || ir_verify(optimised, "opt", e)) goto done;
   p = mem_alloc(sizeof *p);
   p->name = arena_str(s->mem, program);
-  p->plan = plan_make(optimised, program, query, s, e);
+  p->plan = plan_make(optimised, program, recompute, query, s, e);
   if (!p->plan || plan_verify(plan_program(p->plan), e) || bind_and_compile(s, p, e)) {
     plan_free(p->plan);
     free(p);
@@ -240,7 +240,7 @@ static gantry_status make_workspace(exec_session *s, err *e) {
   s->workspace = NULL;
   s->workspace_bytes = 0;
   if (device_status(s, s->backend->alloc(&s->device.cx, s->self, s->workspace_needed, &s->workspace), e))
-    return err_wrap(e, "workspace of %.1f MB: reduce the batch size or the width", (double)s->workspace_needed / 1e6);
+    return err_wrap(e, "workspace of %.1f MB: reduce the batch size or the width, or raise train.recompute (at most 1)", (double)s->workspace_needed / 1e6);
   s->workspace_bytes = s->workspace_needed;
   return GANTRY_OK;
 }

@@ -35,8 +35,9 @@ gantry_status exec_read(exec_session *s, const char *name, void *dst, int64_t by
 /* opt_run_in, plan_make, verifiers, backend compile. Tensors that the graph names and nobody made yet are made, zero-filled. The
  * graph may be freed afterwards. */
 exec_program *exec_compile(exec_session *s, const ir_graph *g, const char *program, err *e);
-/* The same with contractions on operands rounded to bf16 where precision is GANTRY_PRECISION_BF16, which the session's backend must know (exec_probe). */
-exec_program *exec_compile_in(exec_session *s, const ir_graph *g, const char *program, uint32_t precision, err *e);
+/* The same with contractions on operands rounded to bf16 where precision is GANTRY_PRECISION_BF16, which the session's backend must know (exec_probe), and with values computed again instead of
+ * kept (plan_make). */
+exec_program *exec_compile_in(exec_session *s, const ir_graph *g, const char *program, uint32_t precision, double recompute, err *e);
 const plan *exec_plan(const exec_program *p);
 gantry_status exec_run(exec_session *s, exec_program *const *list, uint32_t n, err *e);
 gantry_status exec_sync(exec_session *s, err *e);

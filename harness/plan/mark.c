@@ -237,5 +237,11 @@ gantry_status plan_mark(plan *p) {
     p->values.p[id].leaf = 1;
     p->values.p[id].name = plan_array(g, v) ? array_constant(p, v) : arena_str(p->mem, ir_name(g, (uint32_t)ir_attr_i(g, v, GANTRY_A_NAME, 0)));
   }
+  for (ir_id v = 1; v < n; v++) { /* gan_recompute(x): x, if it lies in memory at all */
+    int64_t offset;
+    if (!p->live[v] || ir_at(g, v)->op != GANTRY_OP_RECOMPUTE) continue;
+    uint32_t id = p->value_of[plan_dense(g, v, &offset)];
+    if (id != PLAN_NO_VALUE) p->values.p[id].again = 1;
+  }
   return GANTRY_OK;
 }

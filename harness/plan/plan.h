@@ -12,8 +12,9 @@
 typedef gantry_status plan_query(void *user, const gantry_lib *step, int64_t *scratch_bytes, err *e); /* fails where unsupported */
 
 typedef struct plan plan;
-/* g has been through opt_run. OUTPUT roots become named buffers "out/<program>/<name>". */
-plan *plan_make(const ir_graph *g, const char *program, plan_query *query, void *user, err *e);
+/* g has been through opt_run. OUTPUT roots become named buffers "out/<program>/<name>". `recompute`, 0 or more: how many bytes, as a share of all that the program moves, may be moved again
+ * to have values computed twice instead of kept where memory is fullest (recompute.c); the results are the same bits. */
+plan *plan_make(const ir_graph *g, const char *program, double recompute, plan_query *query, void *user, err *e);
 void plan_free(plan *p);
 const gantry_program *plan_program(const plan *p);
 

@@ -125,7 +125,9 @@ static void print(const plan *p, const int64_t *ns, buf *b, int kernels) {
   const gantry_program *g = &p->program;
   cost total = {0};
   double guess = 0, measured = 0;
-  buf_printf(b, "program %s: %u steps, workspace %lld bytes\n", g->name, g->n_steps, (long long)g->workspace_bytes);
+  buf_printf(b, "program %s: %u steps", g->name, g->n_steps);
+  if (p->again) buf_printf(b, ", %u of them again instead of keeping what they give", p->again);
+  buf_printf(b, ", workspace %lld bytes\n", (long long)g->workspace_bytes);
   for (uint32_t i = 0; i < g->n_steps; i++) {
     const gantry_step_rec *r = (const gantry_step_rec *)(const void *)((const char *)g->steps + (size_t)i * g->step_stride);
     buf_printf(b, "%u ", i);

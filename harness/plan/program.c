@@ -84,7 +84,7 @@ gantry_status plan_emit_program(plan *p) {
   return GANTRY_OK;
 }
 
-plan *plan_make(const ir_graph *g, const char *program, plan_query *query, void *user, err *e) {
+plan *plan_make(const ir_graph *g, const char *program, double recompute, plan_query *query, void *user, err *e) {
   plan *p = mem_alloc(sizeof *p);
   p->mem = arena_new();
   p->g = g;
@@ -98,6 +98,7 @@ plan *plan_make(const ir_graph *g, const char *program, plan_query *query, void 
   if (!st) st = plan_groups(p);
   if (!st) st = plan_steps(p);
   if (!st) st = plan_order(p);
+  if (!st) st = plan_recompute(p, recompute);
   if (!st) st = plan_memory(p);
   if (!st) st = plan_emit_program(p);
   free(p->live);

@@ -5,6 +5,7 @@
  *   mark.c    which nodes become values           group.c   which of them share a kernel
  *   emit.c    a group as kernel instructions      steps.c   groups and library steps as one dependency graph
  *   order.c   their order, states written in place or through copies
+ *   recompute.c  what is computed again instead of kept
  *   memory.c  offsets in the workspace            program.c the flat program */
 #ifndef PLAN_WORK_H
 #define PLAN_WORK_H
@@ -25,6 +26,7 @@ typedef struct plan_value {
   int64_t offset;
   uint32_t buffer;
   uint8_t packed;      /* has an offset */
+  uint8_t again;       /* gan_recompute(): may be computed again whatever it costs */
 } plan_value;
 
 typedef struct plan_root { /* one thing a group stores */
@@ -74,7 +76,7 @@ struct plan {
   int64_t workspace, sum_temporaries;
   gantry_program program;
   plan_named *named;
-  uint32_t n_named, copies;
+  uint32_t n_named, copies, again; /* again: steps that recompute.c added */
   VEC(plan_constant) constants;
 };
 
@@ -93,6 +95,7 @@ gantry_status plan_steps(plan *p);
 uint32_t plan_copy(plan *p, ir_id shape, uint32_t from, const char *name); /* a value that is a copy, and its group and step */
 gantry_status plan_step_of_group(plan *p, uint32_t group);
 gantry_status plan_order(plan *p);
+gantry_status plan_recompute(plan *p, double share);
 gantry_status plan_memory(plan *p);
 gantry_status plan_emit_program(plan *p);
 

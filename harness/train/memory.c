@@ -10,9 +10,9 @@ static gantry_status no_scratch(void *user, const gantry_lib *step, int64_t *scr
   return GANTRY_OK;
 }
 
-static gantry_status workspace_of(const ir_graph *g, const char *name, uint32_t precision, int64_t *bytes, err *e) {
+static gantry_status workspace_of(const ir_graph *g, const char *name, uint32_t precision, double recompute, int64_t *bytes, err *e) {
   ir_graph *optimised = opt_run_in(g, precision, NULL, e);
-  plan *p = optimised ? plan_make(optimised, name, no_scratch, NULL, e) : NULL;
+  plan *p = optimised ? plan_make(optimised, name, recompute, no_scratch, NULL, e) : NULL;
   if (p) *bytes = plan_program(p)->workspace_bytes;
   plan_free(p);
   ir_free(optimised);
@@ -30,7 +30,7 @@ gantry_status train_memory(const train_run *r, int64_t *bytes, err *e) {
   }
   for (uint32_t k = 0; k < r->programs.n; k++) {
     int64_t one = 0;
-    TRY(workspace_of(r->programs.p[k].g, r->programs.p[k].name, train_precision(r->cfg), &one, e));
+    TRY(workspace_of(r->programs.p[k].g, r->programs.p[k].name, train_precision(r->cfg), r->cfg->recompute, &one, e));
     if (one > workspace) workspace = one; /* programs run one after another in one place */
   }
   *bytes += workspace;

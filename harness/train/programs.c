@@ -111,7 +111,7 @@ gantry_status train_start(train_run *r, err *e) {
   if (r->warm) TRY(train_warm_load(r, e));
   for (uint32_t k = 0; k < r->programs.n; k++) { /* these alone compute in the run's precision: initial values, samples and metrics are f32 whatever a run trains in */
     train_program *p = &r->programs.p[k];
-    if (!(p->exe = exec_compile_in(r->session, p->g, p->name, train_precision(r->cfg), e))) return e->code;
+    if (!(p->exe = exec_compile_in(r->session, p->g, p->name, train_precision(r->cfg), r->cfg->recompute, e))) return e->code;
   }
   return exec_sync(r->session, e);
 }

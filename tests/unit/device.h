@@ -6,7 +6,7 @@
 #include "exec/exec.h"
 #include "t.h"
 
-typedef struct device { arena *mem; abi_registry *registry; exec_session *session; } device;
+typedef struct device { arena *mem; abi_registry *registry; exec_session *session; double recompute; } device; /* recompute: plan_make's, of what is compiled here */
 
 static inline device device_open_on(const char *backend, err *e) {
   device d = {.mem = arena_new()};
@@ -51,7 +51,7 @@ static inline void device_put(void *p, uint32_t dtype, int64_t k, double v) {
 /* Compiles g, uploads its leaves' values and runs it once. */
 static inline void device_run(device *d, const ir_graph *g, const char *program, ir_bind *fill, void *user, err *e) {
   uint8_t *live = ir_live(g);
-  exec_program *p = exec_compile(d->session, g, program, e);
+  exec_program *p = exec_compile_in(d->session, g, program, GANTRY_PRECISION_F32, d->recompute, e);
   for (ir_id id = 1; id < g->nodes.n && p && !e->code; id++) {
     const ir_node *n = ir_at(g, id);
     if (!live[id] || (n->op != GANTRY_OP_INPUT && n->op != GANTRY_OP_STATE)) continue;

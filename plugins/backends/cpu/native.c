@@ -1,5 +1,6 @@
-/* native.c - see native.h. The compiler writes beside the entry and the result is renamed, so two processes may build the same one. Behind the
- * shared object an entry carries the SHA-256 of its bytes. */
+/* native.c - see native.h. The compiler writes beside the entry and the result is renamed, so two processes may build the same one; but runs of one grid begin together with the same programs, so
+ * whoever comes first takes a lock on the entry and the others stay with the interpreter until it is there, or until they have been patient enough. Behind the shared object an entry carries the
+ * SHA-256 of its bytes. The compiler is a process group of its own, which ends with whom it works for: cc alone would leave behind what it has started. */
 #include "native.h"
 
 #include <dirent.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,13 +25,14 @@
 
 extern char **environ;
 static const char magic[] = "\ngantry kernels 1 "; /* and 64 hexadecimal digits, at the end of the file */
-enum { TRAILER = sizeof magic - 1 + 64, ENTRIES = 512, MOST = 4096 };
+enum { TRAILER = sizeof magic - 1 + 64, ENTRIES = 512, MOST = 4096, PATIENCE_S = 30 };
 
 struct cpu_native {
-  char compiler[PATH_MAX], folder[PATH_MAX], entry[PATH_MAX + 80], source[PATH_MAX + 120], object[PATH_MAX + 120];
+  char compiler[PATH_MAX], folder[PATH_MAX], entry[PATH_MAX + 80], source[PATH_MAX + 120], object[PATH_MAX + 120], lock[PATH_MAX + 80];
   char *text;
   pid_t pid;     /* of the compiler; 0: none runs */
-  int begun, failed;
+  int begun, failed, locked; /* locked: the lock's file, or -1 */
+  time_t elsewhere;          /* since when another process compiles this entry; 0: none does */
   void *so;
   cpu_fn *const *table;
 };
@@ -89,6 +92,7 @@ static int name_entry(cpu_native *n) {
   SHA256End(&h, hex);
   unsigned s = atomic_fetch_add(&serial, 1);
   snprintf(n->entry, sizeof n->entry, "%s/%.40s.so", n->folder, hex);
+  snprintf(n->lock, sizeof n->lock, "%s/%.40s.lock", n->folder, hex);
   snprintf(n->source, sizeof n->source, "%s/%.40s.%ld.%u.c", n->folder, hex, (long)getpid(), s);
   snprintf(n->object, sizeof n->object, "%s/%.40s.%ld.%u.tmp", n->folder, hex, (long)getpid(), s);
   return 1;
@@ -138,7 +142,7 @@ static void prune(const cpu_native *n) {
   struct stat st;
   for (struct dirent *f; all && many < MOST && (f = readdir(d));) {
     size_t k = strlen(f->d_name);
-    int ours = k == 43 && !strcmp(f->d_name + 40, ".so"), rest = k > 43 && f->d_name[40] == '.' && (!strcmp(f->d_name + k - 2, ".c") || !strcmp(f->d_name + k - 4, ".tmp"));
+    int ours = k == 43 && !strcmp(f->d_name + 40, ".so"), rest = k > 43 && f->d_name[40] == '.' && (!strcmp(f->d_name + k - 2, ".c") || !strcmp(f->d_name + k - 4, ".tmp") || !strcmp(f->d_name + k - 5, ".lock"));
     snprintf(path, sizeof path, "%s/%s", n->folder, f->d_name);
     if ((!ours && !rest) || lstat(path, &st) || !S_ISREG(st.st_mode)) continue;
     if (rest && time(NULL) - st.st_mtime > 24 * 3600) unlink(path);
@@ -172,7 +176,7 @@ static int seal(const cpu_native *n) {
 
 cpu_native *cpu_native_new(char *text) {
   cpu_native *n = calloc(1, sizeof *n);
-  if (n) n->text = text;
+  if (n) n->text = text, n->locked = -1;
   if (n && name_entry(n)) {
     load(n);
     return n;
@@ -185,11 +189,32 @@ cpu_native *cpu_native_new(char *text) {
 int cpu_native_begun(const cpu_native *n) { return n->begun || n->table; }
 cpu_fn *const *cpu_native_table(const cpu_native *n) { return n->table; }
 
-void cpu_native_start(cpu_native *n) {
+static time_t seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec + 1;
+}
+
+/* 0: another process has the lock. A folder that knows no locks is compiled in without. */
+static int take(cpu_native *n) {
+  n->locked = open(n->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (n->locked < 0 || !flock(n->locked, LOCK_EX | LOCK_NB)) return 1;
+  int busy = errno == EWOULDBLOCK;
+  close(n->locked);
+  n->locked = -1;
+  return !busy;
+}
+static void release(cpu_native *n) {
+  if (n->locked < 0) return;
+  unlink(n->lock); /* whoever opened it meanwhile finds the entry, or builds it beside another: no harm */
+  close(n->locked);
+  n->locked = -1;
+}
+
+static void spawn(cpu_native *n) {
   const char *argv[sizeof flags / sizeof *flags + 8] = {n->compiler};
   size_t k = 1;
-  if (cpu_native_begun(n) || load(n)) return; /* another process may have made it meanwhile */
-  n->begun = n->failed = 1;
+  n->failed = 1;
   FILE *f = fopen(n->source, "wx");
   int ok = f && fputs(n->text, f) >= 0;
   ok = f && !fclose(f) && ok;
@@ -199,10 +224,13 @@ void cpu_native_start(cpu_native *n) {
   argv[k++] = "-o";
   argv[k++] = n->object;
   argv[k++] = n->source;
+  posix_spawnattr_t group;
   if (!ok || posix_spawn_file_actions_init(&quiet)) {
     unlink(n->source);
     return;
   }
+  posix_spawnattr_init(&group);
+  posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP); /* a group of its own, number 0: its own */
   posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
@@ -210,15 +238,36 @@ void cpu_native_start(cpu_native *n) {
   posix_spawn_file_actions_addclosefrom_np(&quiet, 3); /* the pipe to a parent must close when this process ends, not when the compiler does */
 #endif
   union { const char **c; char **m; } u = {argv};
-  n->failed = posix_spawn(&n->pid, n->compiler, &quiet, NULL, u.m, environ) != 0;
+  n->failed = posix_spawn(&n->pid, n->compiler, &quiet, &group, u.m, environ) != 0;
+  posix_spawnattr_destroy(&group);
   posix_spawn_file_actions_destroy(&quiet);
   if (n->failed) n->pid = 0, unlink(n->source);
-  else setpriority(PRIO_PROCESS, (id_t)n->pid, 5); /* training goes first */
+  else setpriority(PRIO_PGRP, (id_t)n->pid, 5); /* training goes first */
+}
+
+void cpu_native_start(cpu_native *n) {
+  if (cpu_native_begun(n) || load(n)) return; /* another process may have made it meanwhile */
+  n->begun = 1;
+  if (cpu_native_mode() != CPU_NATIVE_WAIT && !take(n)) n->elsewhere = seconds(); /* who waits for its compiler waits for no other: two could wait for each other */
+  else spawn(n);
+}
+
+/* What another process compiles: 0 as long as it does; then it is there, or it is our turn. Who cannot go on meanwhile compiles it too. */
+static int elsewhere(cpu_native *n, int wait) {
+  if (!wait && seconds() - n->elsewhere < PATIENCE_S && !take(n)) return 0;
+  n->elsewhere = 0;
+  if (load(n)) {
+    release(n);
+    return 1;
+  }
+  spawn(n);
+  return cpu_native_ready(n, wait);
 }
 
 int cpu_native_ready(cpu_native *n, int wait) {
   int status;
   if (n->table) return 1;
+  if (n->elsewhere) return elsewhere(n, wait);
   if (!n->pid) return n->failed ? -1 : 0;
   pid_t got;
   do got = waitpid(n->pid, &status, wait ? 0 : WNOHANG);
@@ -228,17 +277,19 @@ int cpu_native_ready(cpu_native *n, int wait) {
   n->failed = got < 0 || !WIFEXITED(status) || WEXITSTATUS(status) || !seal(n) || !load(n);
   unlink(n->source);
   unlink(n->object);
+  release(n);
   return n->failed ? -1 : 1;
 }
 
 void cpu_native_free(cpu_native *n) {
   if (!n) return;
   if (n->pid) {
-    kill(n->pid, SIGKILL);
+    kill(-n->pid, SIGKILL);
     while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR) {}
     unlink(n->source);
     unlink(n->object);
   }
+  release(n);
   if (n->so) dlclose(n->so);
   free(n->text);
   free(n);

@@ -2,7 +2,7 @@
  *
  * Entries lie in the user's cache folder (gantry/cache.h), named by the hash of the text, the compiler (path, size and time
  * of its file), the flags and the processor (model and features). An entry that is damaged, of another owner or writable by others is built again;
- * beyond 512 the longest unused go.
+ * beyond 512 the longest unused go. Processes that want the same entry at once leave it to the first of them and interpret meanwhile, half a minute at most.
  * Without a compiler nothing happens: the interpreter computes the same bits (but for the
  * sign and payload of a NaN that comes out of two). GANTRY_KERNELS=interpret switches this off, =compile waits for the
  * compiler before the first run. */

@@ -120,7 +120,7 @@ static inline int rg_compile(const ir_graph *g, rg_result *r) {
   memset(r, 0, sizeof *r);
   rg_the_ctx.message[0] = 0;
   if (!rg_open()) return rg_text("no backend", ""), 0;
-  r->plan = plan_make(g, "test", rg_query, NULL, &e);
+  r->plan = plan_make(g, "test", 0, rg_query, NULL, &e);
   if (!r->plan) return rg_text("plan: ", e.msg), 0;
   if (plan_verify(plan_program(r->plan), &e)) return rg_text("verify: ", e.msg), 0;
   r->n = plan_names(r->plan, &r->names);

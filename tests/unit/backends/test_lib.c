@@ -254,7 +254,7 @@ static void test_lib__refuses_in_words(void) {
   ir_id a = ir_leaf(g, GANTRY_OP_INPUT, "a", GANTRY_BF16, 2, (int64_t[]){4, 4});
   gantry_attr axis = {.key = GANTRY_A_AXIS, .v.i = 1};
   ir_output(g, "y", ir_op(g, GANTRY_OP_ARGMAX, &a, 1, &axis, 1));
-  plan *p = plan_make(g, "test", rg_query, NULL, &e);
+  plan *p = plan_make(g, "test", 0, rg_query, NULL, &e);
   T_CHECK(!p);
   T_HAS(e.msg, "the backend has no");
   plan_free(p);

@@ -268,35 +268,123 @@ static void test_native__takes_over(void) {
   forget();
 }
 
-/* The text that a compiler in front of the real one is given; NULL if none came. Caller frees. */
-static char *text_of(const ir_graph *g, check_values *v) {
-  char folder[260], path[300], *text = NULL, *had = strdup(getenv("PATH")), *first;
-  int64_t n, m;
-  setup();
+/* Puts a compiler in front of the real one: a shell script, in which $CC is the real one. The PATH that was is given back to take away(). */
+static char *put_in_front(const char *script) {
+  char folder[260], path[300], *had = strdup(getenv("PATH"));
   snprintf(folder, sizeof folder, "%s-bin", cache);
   snprintf(path, sizeof path, "%s/cc", folder);
   mkdir(folder, 0700);
   FILE *f = fopen(path, "w");
-  fprintf(f, "#!/bin/sh\nPATH='%s'\nfor last; do :; done\ncp \"$last\" '%s/text' && exec cc \"$@\"\n", had, folder);
+  fprintf(f, "#!/bin/sh\nhere='%s'\nPATH='%s'\n%s\n", folder, had, script);
   fclose(f);
   chmod(path, 0700);
-  char *want = bits(g, "interpret", v, &n, -1);
   setenv("PATH", folder, 1);
-  first = bits(g, "compile", v, &m, -1);
+  return had;
+}
+static void take_away(char *had) {
+  char path[300];
+  static const char *const left[] = {"cc", "called", "child", "go", "text"};
   setenv("PATH", had, 1);
+  free(had);
+  for (size_t k = 0; k < sizeof left / sizeof *left; k++) {
+    snprintf(path, sizeof path, "%s-bin/%s", cache, left[k]);
+    remove(path);
+  }
+  snprintf(path, sizeof path, "%s-bin", cache);
+  rmdir(path);
+}
+static long in_front(const char *name) { /* the size of a file of the script's, or the number in it if there is one; -1: there is none */
+  char path[300];
+  long n = -1;
+  snprintf(path, sizeof path, "%s-bin/%s", cache, name);
+  FILE *f = fopen(path, "r");
+  if (!f) return -1;
+  if (fscanf(f, "%ld", &n) != 1) n = fseek(f, 0, SEEK_END) ? -1 : ftell(f);
+  fclose(f);
+  return n;
+}
+static int runs_still(long pid) {
+  char path[60], state = 0;
+  snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+  FILE *f = fopen(path, "r");
+  if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+  if (f) fclose(f);
+  return state && state != 'Z';
+}
+
+/* Sessions that want the same program at once leave its compiling to one of them; when that one is gone, the next does it. */
+static void test_native__one_compiles_for_all(void) {
+  check_values v;
+  rg_result a, b;
+  setup();
+  ir_graph *g = some_graph(&v);
+  char *had = put_in_front("printf x >>$here/called\nwhile [ ! -e $here/go ]; do sleep 0.05; done\nexec cc \"$@\"");
+  setenv("GANTRY_KERNELS", "auto", 1);
+  T_CHECK(rg_compile(g, &a) && rg_compile(g, &b));
+  time_t end = time(NULL) + 60;
+  int most = 200;
+  for (; in_front("called") < 1 && time(NULL) < end; most++) rg_run(&a);
+  for (int k = 0; k < 3 * most; k++) rg_run(&a), rg_run(&b); /* b wants it too by now */
+  usleep(200000);
+  T_CHECK(in_front("called") == 1);
+  rg_free(&a); /* before it was done */
+  time_t soon = time(NULL) + 15; /* not only when its patience has ended */
+  while (in_front("called") < 2 && time(NULL) < soon) rg_run(&b);
+  T_CHECK(in_front("called") == 2 && entries(".so", NULL, 0) == 0);
+  T_CHECK(rg_compile(g, &a));
+  for (int k = 0; k < 3 * most; k++) rg_run(&a), rg_run(&b);
+  char go[300];
+  snprintf(go, sizeof go, "%s-bin/go", cache);
+  fclose(fopen(go, "w"));
+  while (!entries(".so", NULL, 0) && time(NULL) < end) rg_run(&a), rg_run(&b);
+  for (int k = 0; k < 20; k++) rg_run(&a), rg_run(&b);
+  T_CHECK(in_front("called") == 2 && entries(".so", NULL, 0) == 1 && entries(".lock", NULL, 0) == 0);
+  rg_free(&a);
+  rg_free(&b);
+  take_away(had);
+  ir_free(g);
+  forget();
+}
+
+/* A compiler is a driver that starts others: they end with the session too. */
+static void test_native__an_ended_session_leaves_no_compiler(void) {
+  check_values v;
+  rg_result r;
+  setup();
+  ir_graph *g = some_graph(&v);
+  char *had = put_in_front("sleep 100 &\necho $! >$here/child.new\nmv $here/child.new $here/child\nwait");
+  setenv("GANTRY_KERNELS", "auto", 1);
+  T_CHECK(rg_compile(g, &r));
+  time_t end = time(NULL) + 60;
+  while (in_front("child") < 0 && time(NULL) < end) rg_run(&r);
+  long child = in_front("child");
+  T_CHECK(child > 1 && runs_still(child));
+  rg_free(&r);
+  for (int k = 0; k < 50 && runs_still(child); k++) usleep(20000);
+  T_CHECK(!runs_still(child));
+  take_away(had);
+  ir_free(g);
+  forget();
+}
+
+/* The text that a compiler in front of the real one is given; NULL if none came. Caller frees. */
+static char *text_of(const ir_graph *g, check_values *v) {
+  char path[300], *text = NULL, *first;
+  int64_t n, m;
+  setup();
+  char *want = bits(g, "interpret", v, &n, -1);
+  char *had = put_in_front("for last; do :; done\ncp \"$last\" $here/text && exec cc \"$@\"");
+  first = bits(g, "compile", v, &m, -1);
   T_CHECK(want && first && n == m && !memcmp(want, first, (size_t)n));
-  remove(path);
-  snprintf(path, sizeof path, "%s/text", folder);
-  f = fopen(path, "r");
+  snprintf(path, sizeof path, "%s-bin/text", cache);
+  FILE *f = fopen(path, "r");
   if (f) text = calloc(1, 1 << 22);
   if (text) text[fread(text, 1, (1 << 22) - 1, f)] = 0;
   if (f) fclose(f);
-  remove(path);
-  rmdir(folder);
+  take_away(had);
   forget();
   free(want);
   free(first);
-  free(had);
   return text;
 }
 
@@ -316,4 +404,4 @@ static void test_native__what_repeats_is_as_long_as_its_loop(void) {
   ir_free(g);
 }
 
-T_MAIN(T(test_native__what_repeats_is_as_long_as_its_loop), T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__same_bits_of_shapes), T(test_native__cache_entries), T(test_native__cache_stays_small), T(test_native__no_compiler), T(test_native__takes_over))
+T_MAIN(T(test_native__what_repeats_is_as_long_as_its_loop), T(test_native__same_bits_f32), T(test_native__same_bits_f64), T(test_native__same_bits_integers), T(test_native__same_bits_of_shapes), T(test_native__cache_entries), T(test_native__cache_stays_small), T(test_native__no_compiler), T(test_native__takes_over), T(test_native__one_compiles_for_all), T(test_native__an_ended_session_leaves_no_compiler))

@@ -136,7 +136,7 @@ static void test_plan__elementwise_chain_is_one_kernel(void) {
   ir_id a = ir_leaf(g, GANTRY_OP_INPUT, "a", GANTRY_F32, 2, square), x = a;
   for (int k = 0; k < 20; k++) x = ir_1(g, GANTRY_OP_TANH, ir_add(g, x, a));
   ir_output(g, "x", x);
-  plan *p = plan_make(g, "chain", no_scratch, NULL, &e);
+  plan *p = plan_make(g, "chain", 0, no_scratch, NULL, &e);
   plan_stats s = {0};
   if (p) plan_get_stats(p, &s);
   T_CHECK(p && s.kernels == 1 && s.workspace_bytes == 0);
@@ -156,7 +156,7 @@ static void test_plan__batch_statistics_share_a_kernel_and_memory_is_reused(void
     x = ir_mul(g, ir_sub(g, x, mean), ir_1(g, GANTRY_OP_RSQRT, ir_add(g, var, ir_const(g, GANTRY_F32, 1e-5))));
   }
   ir_output(g, "x", x);
-  plan *p = plan_make(g, "norm", no_scratch, NULL, &e);
+  plan *p = plan_make(g, "norm", 0, no_scratch, NULL, &e);
   plan_stats s = {0};
   if (p) plan_get_stats(p, &s);
   if (p && s.kernels != 12) {
@@ -179,7 +179,7 @@ static void test_plan__verify_refuses_overlapping_temporaries(void) {
   ir_id a = ir_leaf(g, GANTRY_OP_INPUT, "a", GANTRY_F32, 2, square);
   ir_id b = ir_matmul(g, a, a, 0, 0), c = ir_matmul(g, a, a, 1, 0);
   ir_output(g, "d", ir_matmul(g, b, c, 0, 0));
-  plan *p = plan_make(g, "overlap", no_scratch, NULL, &e);
+  plan *p = plan_make(g, "overlap", 0, no_scratch, NULL, &e);
   T_CHECK(p && !plan_verify(plan_program(p), &v));
   gantry_buffer *buffers = p ? (gantry_buffer *)(uintptr_t)plan_program(p)->buffers : NULL;
   for (uint32_t k = 0; p && k < plan_program(p)->n_buffers; k++)
