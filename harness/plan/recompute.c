@@ -369,7 +369,8 @@ gantry_status plan_recompute(plan *p, double share) {
     done_with(&best);
     if (which == PLAN_NO_VALUE) break;
   }
-  p->order = arena_copy(p->mem, w.order.p, sizeof *p->order * (w.order.n + 1));
+  p->order = ARENA_ARRAY(p->mem, uint32_t, w.order.n + 1);
+  for (uint32_t t = 0; t < w.order.n; t++) p->order[t] = w.order.p[t];
   free(w.order.p);
   free(w.of);
   free(w.writer);
