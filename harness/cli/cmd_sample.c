@@ -1,5 +1,6 @@
 /* cmd_sample.c - `gantry sample RUN` and `gantry interpolate RUN`: a PNG of samples from a run's newest checkpoint. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/files.h"
 #include "cli/cli.h"
@@ -9,7 +10,7 @@
 #include "store/layout.h"
 #include "train/train.h"
 
-typedef struct request { const char *run, *out, *file; int64_t rows, cols, seed; int ema, raw, interpolate, has_seed; const flag *open; } request;
+typedef struct request { const char *run, *out, *file; int64_t rows, cols, seed, mix; int ema, raw, interpolate, has_seed, has_psi; double psi; const flag *open; } request;
 
 /* The folder and seed of the run that the user named. */
 static gantry_status find(const request *q, arena *a, const char **dir, uint64_t *seed, err *e) {
@@ -43,6 +44,9 @@ static gantry_status draw(train_run *r, const request *q, const char *dir, err *
   eval_init(&c, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, q->has_seed ? (uint64_t)q->seed : r->seed);
   c.truncate = r->cfg->truncate;
   c.truncate_clips = r->cfg->truncate_clips;
+  c.truncates_w = q->has_psi || r->cfg->truncates_w;
+  c.mix = q->mix;
+  c.psi = q->has_psi ? q->psi : r->cfg->psi;
   if (q->has_seed) { /* other latents than the run's own */
     uint32_t words[2] = {(uint32_t)q->seed, (uint32_t)((uint64_t)q->seed >> 32)};
     st = exec_write(r->session, abi_world_seed(r->world, ABI_SEED_NOISE), words, sizeof words, e);
@@ -76,13 +80,15 @@ static gantry_status run(const request *q, err *e) {
 }
 
 static int command(int argc, char **argv, int interpolate) {
-  enum { OUT, FILE_, ROWS, COLS, SEED, RAW, OPEN, N = OPEN + OPEN_N };
+  enum { OUT, FILE_, ROWS, COLS, SEED, PSI, MIX, RAW, OPEN, N = OPEN + OPEN_N };
   flag f[N] = {
     {.name = "--out", .value = "DIR", .help = "the folder or database (default $GANTRY_OUT or gantry-out)", .type = FLAG_TEXT},
     {.name = "--output", .value = "FILE", .help = "the PNG to write (-o; default sample.png)", .type = FLAG_TEXT},
     {.name = "--rows", .value = "N", .help = "rows (default 8)", .type = FLAG_INT},
     {.name = "--cols", .value = "N", .help = "columns (default 8)", .type = FLAG_INT},
     {.name = "--seed", .value = "N", .help = "other latents (default: those of the run's own samples)", .type = FLAG_INT},
+    {.name = "--psi", .value = "X", .help = "w is moved to its average + X (w - average), for a G that has w; 1: as it is (default: the experiment's)", .type = FLAG_TEXT},
+    {.name = "--mix", .value = "N", .help = "mixed styles: the first N layers take that of the row's first image, the others that of the column's, for a G that has w", .type = FLAG_INT},
     {.name = "--raw", .help = "raw weights even if the run has averaged ones", .type = FLAG_BOOL}, OPEN_FLAGS};
   const char *words[3];
   uint32_t n;
@@ -93,6 +99,20 @@ static int command(int argc, char **argv, int interpolate) {
   request q = {.run = words[0], .out = f[OUT].text, .file = f[FILE_].on ? f[FILE_].text : interpolate ? "interpolate.png" : "sample.png", .rows = f[ROWS].on ? f[ROWS].number : 8,
                .cols = f[COLS].on ? f[COLS].number : 8, .seed = f[SEED].number, .has_seed = f[SEED].on, .raw = f[RAW].on, .interpolate = interpolate, .open = f + OPEN};
   err e = {0};
+  if (f[PSI].on) {
+    char *end;
+    q.has_psi = 1;
+    q.psi = strtod(f[PSI].text, &end);
+    if (end == f[PSI].text || *end || !(q.psi >= 0 && q.psi <= 2)) {
+      fprintf(stderr, "gantry %s: --psi is a number from 0 to 2, not \"%s\"\n", argv[0], f[PSI].text);
+      return EXIT_USAGE;
+    }
+  }
+  if (f[MIX].on && (interpolate || f[MIX].number < 1)) {
+    fprintf(stderr, "gantry %s: %s\n", argv[0], interpolate ? "--mix is for gantry sample" : "--mix is 1 or more");
+    return EXIT_USAGE;
+  }
+  q.mix = f[MIX].on ? f[MIX].number : 0;
   if (q.rows < 1 || q.cols < 1 || q.rows > 64 || q.cols > 64) {
     fprintf(stderr, "gantry %s: --rows and --cols are 1 to 64\n", argv[0]);
     return EXIT_USAGE;

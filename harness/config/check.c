@@ -107,20 +107,43 @@ static int provides(const gantry_plugin *p, const char *what) {
   return 0;
 }
 
+/* Whether the experiment has it. An arch has networks of both roles; what it has for the role that it is not chosen for counts for nothing. */
+static int provided(const resolver *rs, const char *what) {
+  for (uint32_t k = 0; k < rs->plugins.n; k++) {
+    const cfg_element *el = rs->plugins.p[k].el;
+    if (!strncmp(what, "g.", 2) && el == &rs->r->d.arch) continue;
+    if (!strncmp(what, "d.", 2) && el == &rs->r->g.arch) continue;
+    if (provides(rs->plugins.p[k].desc, what)) return 1;
+  }
+  return 0;
+}
+
+/* "; choose loss lsgan or loss minimax" */
+static const char *who_provides(resolver *rs, const char *what) {
+  const char *who = "";
+  for (uint32_t k = 0; k < abi_count(rs->reg); k++) {
+    const abi_plugin *p = abi_at(rs->reg, k);
+    const char *g = strncmp(what, "g.", 2) ? "" : "g.", *d = strncmp(what, "d.", 2) ? "" : "d.";
+    if (!p->refused && provides(p->desc, what))
+      who = arena_fmt(rs->a, "%s%s %s%s%s %s", who, *who ? " or" : "; choose", p->desc->kind == GANTRY_KIND_ARCH ? g : "", p->desc->kind == GANTRY_KIND_ARCH ? d : "", p->desc->kind == GANTRY_KIND_DATASET ? "data" : abi_kind_name(p->desc->kind), p->desc->name);
+  }
+  return *who ? who : ", nor does any installed plugin";
+}
+
 static gantry_status check_needs(resolver *rs, const chosen *c) {
   for (const char *const *need = c->desc->needs; need && *need; need++) {
-    int found = 0;
-    for (uint32_t k = 0; k < rs->plugins.n && !found; k++) found = provides(rs->plugins.p[k].desc, *need);
-    if (found) continue;
-    buf who = {0};
-    for (uint32_t k = 0; k < abi_count(rs->reg); k++) {
-      const abi_plugin *p = abi_at(rs->reg, k);
-      if (!p->refused && provides(p->desc, *need)) buf_printf(&who, "%s %s %s", who.n ? " or" : "; choose", p->desc->kind == GANTRY_KIND_DATASET ? "data" : abi_kind_name(p->desc->kind), p->desc->name);
-    }
-    layers_fail(&rs->from, c->el->path, AT_KEY, rs->e, "%s (%s %s) needs %s, which nobody here provides%s", c->el->path, abi_kind_name(c->el->kind), c->desc->name, *need, who.p ? who.p : ", nor does any installed plugin");
-    buf_free(&who);
-    return rs->e->code;
+    if (provided(rs, *need)) continue;
+    return layers_fail(&rs->from, c->el->path, AT_KEY, rs->e, "%s (%s %s) needs %s, which nobody here provides%s", c->el->path, abi_kind_name(c->el->kind), c->desc->name, *need, who_provides(rs, *need));
   }
+  return GANTRY_OK;
+}
+
+/* What samples.truncation.psi moves. */
+static gantry_status check_psi(resolver *rs) {
+  static const char *const taps[] = {"g.w", "g.w_avg"};
+  for (int k = 0; k < 2 && rs->r->truncates_w; k++)
+    if (!provided(rs, taps[k]))
+      return layers_fail(&rs->from, "samples.truncation.psi", AT_VALUE, rs->e, "samples.truncation.psi moves w towards its average, and %s has no %s: truncate z with \"at\" instead, or change G%s", rs->r->g.arch.name, taps[k] + 2, who_provides(rs, taps[k]));
   return GANTRY_OK;
 }
 
@@ -172,6 +195,7 @@ static gantry_status check_stages(resolver *rs) {
 
 gantry_status resolve_check(resolver *rs) {
   for (uint32_t k = 0; k < rs->plugins.n; k++) TRY(check_needs(rs, &rs->plugins.p[k]));
+  TRY(check_psi(rs));
   TRY(check_penalties(rs));
   TRY(check_stages(rs));
   warn_unbounded(rs);

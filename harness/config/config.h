@@ -75,6 +75,8 @@ typedef struct cfg_run {
   int64_t grid_rows, grid_cols, interpolations, checkpoint_keep;
   double truncate;            /* samples: z stays within +- this; 0 = no limit */
   uint8_t truncate_clips;     /* values outside are moved to it, not drawn again */
+  uint8_t truncates_w;        /* samples: w is moved towards its average */
+  double psi;                 /* by so much of its distance being kept */
   cfg_duration sample_every, checkpoint_every, log_every;
   const char *checkpoint_best; /* metric id or NULL */
   const char *json;            /* resolved and canonical: sorted keys, every default; reads back to the same run */

@@ -266,7 +266,7 @@ static gantry_status resolve_train(resolver *rs, json_t *out) {
 }
 
 static gantry_status resolve_outputs(resolver *rs, json_t *out) {
-  static const char *const methods[] = {"resample", "clip", NULL}, *const known_t[] = {"at", "method", NULL};
+  static const char *const methods[] = {"resample", "clip", NULL}, *const known_t[] = {"at", "method", "psi", NULL};
   static const char *const known_s[] = {"grid", "interpolations", "every", "truncation", NULL}, *const known_c[] = {"every", "keep", "best", NULL}, *const known_l[] = {"every", NULL};
   json_t *v, *made;
   cfg_run *r = rs->r;
@@ -287,9 +287,14 @@ static gantry_status resolve_outputs(resolver *rs, json_t *out) {
   if (t) {
     const char *how;
     json_object_set_new(made, "truncation", cut = json_object());
-    TRY(read_num(rs, t, cut, "samples.truncation", "at", 2, 1e-3, 100, &r->truncate));
-    TRY(read_word(rs, t, cut, "samples.truncation", "method", "resample", methods, &how));
-    r->truncate_clips = !strcmp(how, "clip");
+    r->truncates_w = json_object_get(t, "psi") != NULL;
+    if (r->truncates_w) TRY(read_num(rs, t, cut, "samples.truncation", "psi", 1, 0, 2, &r->psi));
+    if (!r->truncates_w || json_object_get(t, "at")) {
+      TRY(read_num(rs, t, cut, "samples.truncation", "at", 2, 1e-3, 100, &r->truncate));
+      TRY(read_word(rs, t, cut, "samples.truncation", "method", "resample", methods, &how));
+      r->truncate_clips = !strcmp(how, "clip");
+    } else if (json_object_get(t, "method"))
+      return layers_fail(&rs->from, "samples.truncation.method", AT_KEY, rs->e, "samples.truncation.method says how z is kept within \"at\", which is not given: leave it out, or add \"at\"");
   }
   TRY(read_duration(rs, v, made, "samples", "every", (cfg_duration){CFG_FRACTION, 0.25}, &r->sample_every));
   json_object_set_new(out, "checkpoints", made = json_object());

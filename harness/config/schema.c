@@ -141,7 +141,7 @@ static json_t *base_schema(abi_registry *reg) {
   put(p, "train", closed(train));
   put(samples, "grid", json_pack("{s:s, s:{s:s}, s:i, s:i}", "type", "array", "items", "type", "integer", "minItems", 2, "maxItems", 2));
   put(samples, "interpolations", typed("integer"));
-  put(samples, "truncation", closed(json_pack("{s:o, s:{s:[s,s]}}", "at", typed("number"), "method", "enum", "resample", "clip")));
+  put(samples, "truncation", closed(json_pack("{s:o, s:{s:[s,s]}, s:o}", "at", typed("number"), "method", "enum", "resample", "clip", "psi", typed("number"))));
   put(samples, "every", ref("duration"));
   put(p, "samples", closed(samples));
   put(checkpoints, "every", ref("duration"));

@@ -70,10 +70,16 @@ static int small_batch_norm(const cfg_run *r, abi_registry *reg, buf *d) {
   return 1;
 }
 
+/* Weights of an equalized learning rate begin as N(0,1) and are scaled where they are used: a step is a smaller share of them (StyleGAN2's rate is 0.0025). */
+static int equalized(const cfg_element *arch, abi_registry *reg) {
+  const abi_value *x = param(arch, reg, "equalized", NULL);
+  return x && x->f > 0;
+}
+
 static int high_rate(const cfg_run *r, abi_registry *reg, buf *d) {
   double g = 0, c = 0;
   int a = number(&r->g.optim, reg, "lr", &g), b = number(&r->d.optim, reg, "lr", &c);
-  int adam_g = a && strstr(r->g.optim.name, "adam"), adam_d = b && strstr(r->d.optim.name, "adam");
+  int adam_g = a && strstr(r->g.optim.name, "adam") && !equalized(&r->g.arch, reg), adam_d = b && strstr(r->d.optim.name, "adam") && !equalized(&r->d.arch, reg);
   if (!(adam_g && g > 2e-3) && !(adam_d && c > 5e-3)) return 0;
   buf_printf(d, "learning rates %g (G) and %g (D)", g, c);
   return 1;

@@ -22,6 +22,9 @@ typedef struct eval_context {
   uint64_t seed;
   double truncate;          /* of samples and interpolations, not of metrics; 0 = none: see abi_builder */
   uint8_t truncate_clips;
+  uint8_t truncates_w;      /* of samples and interpolations: w is moved to its average + psi (w - average), where G has the taps "w" and "w_avg" */
+  double psi;
+  int64_t mix;              /* eval_grid: so many first layers take the style of the row, the others that of the column; 0 = none */
   arena *mem;
   VEC(eval_cached) programs;
   VEC(eval_set) sets;
@@ -48,7 +51,8 @@ extern const char eval_undrawable[]; /* the words for one that cannot */
 /* weights: GANTRY_EMA or 0. A PNG of rows x cols samples, enlarged to a comfortable size; points in the plane become a scatter plot over
  * real ones. What is not drawable is refused. A conditional G draws one row per class (up to 64 classes; then row r shows class r mod classes), the same latents in every row.
  * interpolate: each row goes from one latent to another: on the great circle between them where they are normal (slerp: White 2016,
- * arXiv:1609.04468), on a straight line where uniform. */
+ * arXiv:1609.04468), on a straight line where uniform. With c->mix the first column and the first row are samples, and the others are made of the styles of those two, for a G
+ * whose tap "w" holds one for each layer; in the corner is the average w (Karras et al. 2019, arXiv:1812.04948, figure 3). */
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e);
 gantry_t eval_class_of(gantry_ctx *cx, gantry_t index, int64_t classes); /* i32: i64 index mod classes */
 /* 0..255 as 8-bit files have them, back in the data's range: what both real and generated images are before a metric sees them. */

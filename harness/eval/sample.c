@@ -101,7 +101,59 @@ static ir_id class_latents(abi_builder *b, int64_t rows, int64_t cols) {
 
 gantry_t eval_class_of(gantry_ctx *cx, gantry_t index, int64_t classes) { return gan_cast(cx, gan_mod(cx, index, gan_full_as(cx, GANTRY_I64, 0, NULL, (double)classes)), GANTRY_I32); }
 
-enum { FREE, CLASSES, PATHS }; /* how a grid's latents hang together */
+/* The taps w and w_avg of an application. */
+static int taps_of_w(const eval_context *c, abi_builder *b, gantry_call g, const char *what, gantry_t *w, gantry_t *average) {
+  if (g.id && (!abi_has_tap(b, g, "w") || !abi_has_tap(b, g, "w_avg")))
+    err_set(&b->err, GANTRY_E_CONFIG, "%s, and %s has no taps w and w_avg", what, abi_world_net(c->world, GANTRY_G)->arch.plugin->name);
+  *w = abi_t(abi_out(b, g, "w"));
+  *average = abi_t(abi_out(b, g, "w_avg"));
+  return w->id && average->id;
+}
+
+/* Every picture's w, [rows,cols,layers,w], of those of rows and columns; c->mix layers from the row: see eval_grid. */
+static gantry_t mixed(gantry_ctx *cx, int64_t first, gantry_t of_row, gantry_t of_col, gantry_t average, int64_t rows, int64_t cols) {
+  static const int64_t axis[3][1] = {{0}, {1}, {2}}, row[] = {0, 2, 3}, col[] = {1, 2, 3}, last[] = {3};
+  int64_t d[4] = {rows, cols, gan_dim(cx, of_row, 1), gan_dim(cx, of_row, 2)};
+  gantry_t at[3];
+  for (int k = 0; k < 3; k++) at[k] = gan_broadcast(cx, gan_iota(cx, GANTRY_F32, 1, &d[k], 0), 4, d, axis[k]);
+  gantry_t in_col = gan_eq(cx, at[1], gan_const(cx, 0)), in_row = gan_eq(cx, at[0], gan_const(cx, 0));
+  gantry_t takes_row = gan_and(cx, gan_or(cx, gan_lt(cx, at[2], gan_const(cx, (double)first)), in_col), gan_not(cx, in_row));
+  gantry_t w = gan_where(cx, takes_row, gan_broadcast(cx, of_row, 4, d, row), gan_broadcast(cx, of_col, 4, d, col));
+  return gan_where(cx, gan_and(cx, in_col, in_row), gan_broadcast(cx, average, 4, d, last), w);
+}
+
+/* Draws one z for each row and column, mixes their w and feeds them to G; in[1]: labels, where n is 2. */
+static gantry_call apply_mixed(const eval_context *c, abi_builder *b, gantry_named *in, uint32_t n, uint32_t flags, int64_t rows, int64_t cols) {
+  gantry_ctx *cx = &b->cx;
+  gantry_t w, average;
+  int64_t d[GANTRY_MAX_RANK];
+  gantry_named source[2] = {{"z", abi_t(abi_draw_input(b, GANTRY_G, "z", rows + cols)), 0}, {"label", {0}, 0}};
+  int64_t all = rows + cols;
+  if (n == 2) source[1].t = eval_class_of(cx, gan_iota(cx, GANTRY_I64, 1, &all, 0), abi_world_net(c->world, GANTRY_G)->shape.classes);
+  if (!taps_of_w(c, b, abi_apply(b, GANTRY_G, source, n, flags), "styles are mixed in w", &w, &average)) return (gantry_call){0};
+  if (gan_shape(cx, w, d) != 3 || c->mix >= d[1]) {
+    err_set(&b->err, GANTRY_E_CONFIG, "mix: this G has %lld layers with a style of their own: the first 1 to %lld can be taken from the row", (long long)d[1], (long long)d[1] - 1);
+    return (gantry_call){0};
+  }
+  if (c->truncates_w) w = gan_add(cx, average, gan_mul_k(cx, gan_sub(cx, w, average), c->psi));
+  w = mixed(cx, c->mix, gan_slice_axis(cx, w, 0, 0, rows, 1), gan_slice_axis(cx, w, 0, rows, all, 1), average, rows, cols);
+  d[0] = rows * cols;
+  in[0] = (gantry_named){"w", gan_reshape(cx, w, 3, d), 0};
+  return abi_apply(b, GANTRY_G, in, n, flags);
+}
+
+/* G on z in in[0]; with psi its w is moved towards the average (the truncation trick in w: Karras et al. 2019, arXiv:1812.04948) and fed to it again. */
+static gantry_call apply_g(const eval_context *c, abi_builder *b, gantry_named *in, uint32_t n, uint32_t flags) {
+  gantry_ctx *cx = &b->cx;
+  gantry_t w, average;
+  gantry_call g = abi_apply(b, GANTRY_G, in, n, flags);
+  if (!c->truncates_w) return g;
+  if (!taps_of_w(c, b, g, "psi moves w towards its average", &w, &average)) return (gantry_call){0};
+  in[0] = (gantry_named){"w", gan_add(cx, average, gan_mul_k(cx, gan_sub(cx, w, average), c->psi)), 0};
+  return abi_apply(b, GANTRY_G, in, n, flags);
+}
+
+enum { FREE, CLASSES, PATHS, MIXED }; /* how a grid's latents hang together */
 
 static exec_program *grid_program(eval_context *c, const char *name, uint32_t weights, int64_t rows, int64_t cols, int what, err *e) {
   exec_program *p = eval_cached_program(c, name);
@@ -115,10 +167,11 @@ static exec_program *grid_program(eval_context *c, const char *name, uint32_t we
   b->truncate = c->truncate;
   b->truncate_clips = c->truncate_clips;
   int64_t n = rows * cols, per_class = what == FREE ? 1 : cols;
-  ir_id z = what == PATHS ? path_latents(b, rows, cols) : what == CLASSES ? class_latents(b, rows, cols) : abi_draw_input(b, GANTRY_G, "z", n);
+  ir_id z = what == MIXED ? 0 : what == PATHS ? path_latents(b, rows, cols) : what == CLASSES ? class_latents(b, rows, cols) : abi_draw_input(b, GANTRY_G, "z", n);
   gantry_named in[2] = {{"z", abi_t(z), 0}, {"label", {0}, 0}};
   if (g_net && g_net->uses_label) in[1].t = eval_class_of(cx, gan_div(cx, gan_iota(cx, GANTRY_I64, 1, &n, 0), gan_full_as(cx, GANTRY_I64, 0, NULL, (double)per_class)), g_net->shape.classes);
-  gantry_call g = z ? abi_apply(b, GANTRY_G, in, in[1].t.id ? 2 : 1, GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights) : (gantry_call){0};
+  uint32_t n_in = in[1].t.id ? 2 : 1, flags = GANTRY_EVAL | GANTRY_NO_STATE_UPDATE | weights;
+  gantry_call g = what == MIXED ? apply_mixed(c, b, in, n_in, flags, rows, cols) : z ? apply_g(c, b, in, n_in, flags) : (gantry_call){0};
   gantry_t x = abi_t(abi_out(b, g, "image"));
   if (x.id) ir_output(b->g, "images", c->train->info.rank == 3 ? gan_cast(cx, levels(b, x, c->train), GANTRY_U8).id : x.id); /* what lies outside data.range is clipped to it */
   b->program = name;
@@ -166,10 +219,10 @@ static gantry_status write_images(eval_context *c, const char *tensor, int64_t r
 gantry_status eval_grid(eval_context *c, uint32_t weights, int64_t rows, int64_t cols, int interpolate, const char *path, err *e) {
   const abi_net *g = abi_world_net(c->world, GANTRY_G);
   if (!eval_drawable(c->train)) return err_set(e, GANTRY_E_UNSUPPORTED, "%s", eval_undrawable);
-  int points = c->train->info.rank == 1, what = interpolate ? PATHS : g && g->uses_label && !points ? CLASSES : FREE;
+  int points = c->train->info.rank == 1, what = c->mix ? MIXED : interpolate ? PATHS : g && g->uses_label && !points ? CLASSES : FREE;
   if (points && !interpolate) rows = 32, cols = 32; /* many small things instead of few large ones */
   if (what == CLASSES && g->shape.classes <= 64) rows = g->shape.classes;
-  const char *name = arena_fmt(c->mem, "%s.%s.%lldx%lld", interpolate ? "interpolate" : "sample", weights ? "ema" : "raw", (long long)rows, (long long)cols);
+  const char *name = arena_fmt(c->mem, "%s.%s.%lldx%lld", what == MIXED ? "mix" : interpolate ? "interpolate" : "sample", weights ? "ema" : "raw", (long long)rows, (long long)cols);
   exec_program *p = grid_program(c, name, weights, rows, cols, what, e);
   if (!p) return err_wrap(e, "samples");
   TRY(exec_run(c->session, &p, 1, e));

@@ -275,6 +275,8 @@ static gantry_status prepare(loop *l, err *e) {
   eval_init(&l->eval, r->world, r->session, r->registry, &r->data_el, r->data, r->cfg->range, r->seed);
   l->eval.truncate = c->truncate;
   l->eval.truncate_clips = c->truncate_clips;
+  l->eval.truncates_w = c->truncates_w;
+  l->eval.psi = c->psi;
   l->eval.beat = beat;
   l->eval.beat_user = l;
   if (l->o->cache) {

@@ -138,8 +138,10 @@ static gantry_status build_lazy(train_run *r, const abi_regularizer *g, uint32_t
   u.st.fake_seen = abi_t(train_seen(&u, u.st.fake.id, 0));
   u.st.g = made;
   ir_id v = train_term(&u, g, &log);
-  if (!v && !b->err.code && !b->g->err.code) /* a correction for updates that never come would only slow the others down */
-    err_set(&b->err, GANTRY_E_CONFIG, "regularizers.%s: has no term for %s that could run every %u updates: leave \"%s\" out of its \"of\", or leave out \"every\"", g->el.id, role == GANTRY_D ? "d" : "g", g->every, role == GANTRY_D ? "d" : "g");
+  if (!v && !b->err.code && !b->g->err.code) { /* a correction for updates that never come would only slow the others down */
+    const char *here = role == GANTRY_D ? "d" : "g", *other = role == GANTRY_D ? "g" : "d";
+    err_set(&b->err, GANTRY_E_CONFIG, "regularizers.%s: has no term for %s that could run every %u updates: set \"of\": [\"%s\"] if it is meant for %s, or leave out \"every\"", g->el.id, here, g->every, other, other);
+  }
   train_log(b, train_term_name(&u, g), log);
   train_trace(r, b, arena_fmt(b->mem, "term/%s", train_term_name(&u, g)), v);
   train_descend(&u, v ? ir_scale(b->g, v, g->every) : 0);

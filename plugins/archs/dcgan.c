@@ -24,13 +24,6 @@ static gantry_status input(gantry_ctx *cx, const gantry_build *b, const char *na
   return GANTRY_OK;
 }
 
-/* Number of halvings from size down to a base of 4 to 7 pixels; 0 if there is none. */
-static int64_t halvings(int64_t size) {
-  int64_t k = 0;
-  while (size > 7 && size % 2 == 0) size /= 2, k++;
-  return size >= 4 && size <= 7 ? k : 0;
-}
-
 static const double blur[4] = {1, 3, 3, 1};
 
 static gantry_t upward(gantry_ctx *cx, const char *name, gantry_t x, int64_t out, int bias, gan_init init) {
@@ -54,7 +47,7 @@ static gantry_t hidden(gantry_ctx *cx, const gan_style *s, const char *norm, gan
 static gantry_t attend(gantry_ctx *cx, const gan_style *s, gantry_t x) { return gan_dim(cx, x, 1) == gan_param_i(cx, GAN_P_ATTENTION_AT) ? gan_self_attention(cx, "attention", x, s->init) : x; }
 
 static void build_g(gantry_ctx *cx, const gantry_build *b, const gan_style *s, gantry_t z, int64_t size) {
-  int64_t k = halvings(size), base = size >> k, channels = s->width << (k - 1), d[4] = {0, base, base, channels};
+  int64_t k = gan_style_halvings(size), base = size >> k, channels = s->width << (k - 1), d[4] = {0, base, base, channels};
   int bias = s->norm.kind == GAN_NORM_NONE;
   gantry_t x = gan_style_join(cx, s, "label", gan_style_reference(cx, s, z, "z"), 1);
   if (gan_param_i(cx, DENSE)) x = hidden(cx, s, "dense_norm", gan_linear(cx, "dense", x, gan_param_i(cx, DENSE), bias, s->init));
@@ -71,7 +64,7 @@ static void build_g(gantry_ctx *cx, const gantry_build *b, const gan_style *s, g
 }
 
 static void build_d(gantry_ctx *cx, const gan_style *s, gantry_t x, int64_t size) {
-  int64_t k = halvings(size);
+  int64_t k = gan_style_halvings(size);
   gan_style bare = *s;
   bare.norm.kind = GAN_NORM_NONE;
   x = gan_style_reference(cx, s, x, "image");
@@ -91,8 +84,8 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
   int64_t size = gan_param_i(cx, GAN_P_SIZE) ? gan_param_i(cx, GAN_P_SIZE) : b->size[1];
   if (b->data_rank != 3) return gan_fail(cx, "dcgan makes images: choose another arch (mlp) for vector data, or another data set");
   if (size != b->size[1] || size != b->size[2]) return gan_fail(cx, "the data's images are not of this arch's size: set arch.size to theirs, or leave it out (images must be square)");
-  if (!halvings(size)) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
-  int64_t at = gan_param_i(cx, GAN_P_ATTENTION_AT), base = size >> halvings(size);
+  if (!gan_style_halvings(size)) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
+  int64_t at = gan_param_i(cx, GAN_P_ATTENTION_AT), base = size >> gan_style_halvings(size);
   if (at && (at >= size || at < base || size % at || (size / at & (size / at - 1)))) return gan_fail(cx, "attention_at must be the size of a feature map: the image's halved once or more, such as 14 or 7 for 28 pixels");
   gan_style s = gan_style_open(cx, b, nets[b->net].role, in, n);
   if (s.is_g)

@@ -28,12 +28,6 @@ static gantry_status input(gantry_ctx *cx, const gantry_build *b, const char *na
   return GANTRY_OK;
 }
 
-static int64_t halvings(int64_t size) {
-  int64_t k = 0;
-  while (size > 7 && size % 2 == 0) size /= 2, k++;
-  return size >= 4 && size <= 7 ? k : 0;
-}
-
 /* Channels of D's map that is `size` / 2^level pixels wide, and of G's twice as wide. */
 static int64_t channels(gantry_ctx *cx, const gan_style *s, int64_t size, int64_t level) {
   int64_t growth = gan_param_i(cx, GROWTH);
@@ -74,7 +68,7 @@ static gantry_t block(gantry_ctx *cx, const gan_style *s, const char *name, int6
 }
 
 static void build_g(gantry_ctx *cx, const gantry_build *b, const gan_style *s, gantry_t z, int64_t size) {
-  int64_t k = halvings(size), base = size >> k, d[4] = {0, base, base, channels(cx, s, size, k + 1)};
+  int64_t k = gan_style_halvings(size), base = size >> k, d[4] = {0, base, base, channels(cx, s, size, k + 1)};
   gantry_t x = gan_style_join(cx, s, "label", gan_style_reference(cx, s, z, "z"), 1);
   d[0] = gan_dim(cx, x, 0);
   x = gan_reshape(cx, gan_linear(cx, "project", x, base * base * d[3], 1, s->init), 4, d);
@@ -86,7 +80,7 @@ static void build_g(gantry_ctx *cx, const gantry_build *b, const gan_style *s, g
 
 static void build_d(gantry_ctx *cx, const gan_style *s, gantry_t x, int64_t size) {
   static const int64_t space[2] = {1, 2};
-  int64_t k = halvings(size), halved = gan_param_i(cx, PLAIN) && size <= 32 && k > 2 ? 2 : k; /* SNGAN: 32 is halved twice, then 8 x 8 stays */
+  int64_t k = gan_style_halvings(size), halved = gan_param_i(cx, PLAIN) && size <= 32 && k > 2 ? 2 : k; /* SNGAN: 32 is halved twice, then 8 x 8 stays */
   x = gan_style_join(cx, s, "label", gan_style_reference(cx, s, x, "image"), 1);
   for (int64_t j = 0; j < halved; j++) x = block(cx, s, "down", size >> (j + 1), x, channels(cx, s, size, j + 1), j ? DOWN : FIRST);
   for (int64_t j = 0; j < gan_param_i(cx, PLAIN); j++) x = block(cx, s, "plain", j, x, gan_dim(cx, x, -1), SAME);
@@ -98,8 +92,8 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
   int64_t size = gan_param_i(cx, GAN_P_SIZE) ? gan_param_i(cx, GAN_P_SIZE) : b->size[1];
   if (b->data_rank != 3) return gan_fail(cx, "resnet makes images: choose another arch (mlp) for vector data, or another data set");
   if (size != b->size[1] || size != b->size[2]) return gan_fail(cx, "the data's images are not of this arch's size: set arch.size to theirs, or leave it out (images must be square)");
-  if (!halvings(size)) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
-  int64_t at = gan_param_i(cx, GAN_P_ATTENTION_AT), base = size >> halvings(size);
+  if (!gan_style_halvings(size)) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
+  int64_t at = gan_param_i(cx, GAN_P_ATTENTION_AT), base = size >> gan_style_halvings(size);
   if (at && (at >= size || at <= base || size % at || (size / at & (size / at - 1)))) return gan_fail(cx, "attention_at must be the size of a block's output in both networks: the image's halved, above its base, such as 14 for 28 pixels or 16 for 32");
   gan_style s = gan_style_open(cx, b, nets[b->net].role, in, n);
   if (s.is_g)

@@ -11,10 +11,13 @@ STAGE = {"augment_real": 100, "diffaugment": 200, "ada": 200, "input_noise": 300
 
 
 class Draws:
-    """The bits that one regularizer drew in one program, from the k-th on."""
+    """The bits that one regularizer, or another place, drew in one program, from the k-th on."""
 
-    def __init__(self, trace, program, rid, k):
-        self.t, self.lead, self.k = trace, f"{program}/out/draw/regularizers/{rid}/", k
+    def __init__(self, trace, program, rid, k, place="regularizers/"):
+        self.t, self.lead, self.k = trace, f"{program}/out/draw/{place}{rid}/", k
+
+    def z(self):
+        return torch.tensor(self.t[f"{self.lead}g/z"].astype(np.float64), dtype=torch.get_default_dtype())
 
     def uniform(self):
         bits = self.t[f"{self.lead}{self.k}"].astype(np.float64)

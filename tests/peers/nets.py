@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 import half
+import stylegan2
 
 torch.set_default_dtype(torch.float64)
 
@@ -27,6 +28,7 @@ class Net:
         self.new, self.cache, self.biased = {}, {}, []
         self.pack = int(cfg["d"].get("pack", 1)) if role == "d" else 1
         self.classes = None
+        self.draws, self.applied, self.w = None, 0, None  # stylegan2's: draws of a place in the trace, applications so far, the last one's tap "w"
         self.bf16 = cfg["train"].get("precision") == "bf16"
 
     def get(self, name):
@@ -169,7 +171,7 @@ class Net:
             x = x.reshape(x.shape[0] // m, m, *x.shape[1:]).movedim(1, -2).flatten(-2)
         label = self.label if label is None else label
         if label is not None and len(label) != x.shape[0]:
-            label = label.repeat(x.shape[0] // len(label))
+            label = label.repeat(max(1, x.shape[0] // len(label)))[:x.shape[0]]
         self.rows, self.cut = label, None
         if any(r["name"] == "spectral_norm" and r.get("per") == "application" for r in self.regs.values()):
             self.cache = {}
@@ -179,6 +181,8 @@ class Net:
             x = torch.cat([x, more.to(x.dtype)])
             if self.arch["condition"] != "none":
                 self.rows = torch.cat([label, self.reference["label"]])
+        if self.arch["name"] == "stylegan2":
+            return stylegan2.generator(self, x, shape, label) if self.role == "g" else stylegan2.discriminator(self, x, label)
         return {"mlp": self.mlp, "dcgan": self.dcgan, "resnet": self.resnet}[self.arch["name"]](x, shape, label)
 
     def mlp(self, x, shape, label):

@@ -118,6 +118,7 @@ class Replay:
         reference = {"image": None if image is None else tensor(image), "label": index(whole(f"draw/reference/{role}/label"))}
         net = nets.Net(role, self.cfg, self.s, self.regs, ps, index(whole("labels")), reference)
         net.n_classes = self.n_classes()
+        net.draws = lambda place: augment.Draws(self.t, p, place, 0, "")
         return net, ps
 
     def n_classes(self):
@@ -129,7 +130,7 @@ class Replay:
 
     @staticmethod
     def buffer(name):
-        return "running_" in name or name.endswith("/reference_z")
+        return "running_" in name or name.endswith(("/reference_z", "/w_avg"))
 
     def term(self, p, rid, step, real, fake, d):
         """Value of a penalty on D; d.new is left as it was."""
@@ -171,6 +172,19 @@ class Replay:
         else:
             return None
         d.new = kept
+        return v
+
+    def path_length(self, p, rid, step, g, expect):
+        """On latents of its own, by an application that keeps no state of G."""
+        r, draws, kept = self.regs[rid], augment.Draws(self.t, p, rid, 0), dict(g.new)
+        image = g(draws.z(), [0] + list(self.out_shape()))
+        g.new = kept
+        lengths, = torch.autograd.grad((image * draws.normal()).sum() / math.sqrt(image.shape[1] * image.shape[2]), g.w, create_graph=True)
+        lengths = torch.sqrt((lengths ** 2).sum(2).mean(1))
+        mean = torch.lerp(self.s[f"regularizers/{rid}/mean"], lengths.mean(), self.param(rid, "decay", step))
+        v = self.param(rid, "weight", step) * ((lengths - mean) ** 2).mean()
+        self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
+        expect[f"regularizers/{rid}/mean"] = mean
         return v
 
     def descend(self, p, role, net, loss, ps, step, expect):
@@ -294,6 +308,8 @@ class Replay:
         loss = nets.g_loss(self.cfg, seen, seen_real)
         self.same(f"{p} loss_g", self.out(p, "loss_g"), loss, self.signed(seen))
         for rid, r in sorted(self.regs.items()):
+            if r["name"] == "path_length" and self.lazy(r) == 1:
+                loss = loss + self.path_length(p, rid, step, g, expect)
             if r["name"] == "auxiliary_classifier" and "g" in nets.of(r):
                 v = self.param(rid, "g", step) * torch.nn.functional.cross_entropy(d.classes, d.label)
                 self.same(f"{p} term {self.term_name(rid, 'g')}", self.out(p, f"term/{self.term_name(rid, 'g')}"), v)
@@ -392,6 +408,11 @@ class Replay:
             v = self.term(p, rid, step, real, g(self.draw_z(p), real.shape).detach() if self.regs[rid]["name"] in ("gradient_penalty", "r2", "consistency") else None, d)
             self.same(f"{p} term {rid}", self.out(p, f"term/{rid}"), v)
             self.descend(p, "d", d, v * k, ps, step, expect)
+        elif name.startswith("g_lazy."):
+            g, ps = self.network(p, "g", True)
+            g.applied = 1  # the host's own application
+            rid = name.split(".", 1)[1]
+            self.descend(p, "g", g, self.path_length(p, rid, step, g, expect) * self.lazy(self.regs[rid]), ps, step, expect)
         elif name == "ema":
             e = self.cfg["g"]["ema"]
             beta = e.get("decay", 0.999)

@@ -8,8 +8,8 @@ extern "C" {
 /* One network of an architecture, constant data. Inputs are "name:type", NULL-terminated; types:
  *   normal, uniform   a random vector drawn by the host ("z:normal");   image   [n,H,W,C] or, for vector data, [n,k];
  *   label             i32 classes [n], fed by the host where the data has them (see gantry_net_api);   sequence (reserved).
- * Taps are what others may read or feed: "image" (G, required), "logit" [n] (D, required), "features", "w",
- * "class" [n,classes]: logits of D's auxiliary classifier. */
+ * Taps are what others may read or feed: "image" (G, required), "logit" [n] (D, required), "features", "w" [n,k] or [n,layers,k] (a style-based G's
+ * latent) and "w_avg" [k], its running average, "class" [n,classes]: logits of D's auxiliary classifier. */
 typedef struct gantry_net {
   uint32_t struct_size, role; /* GANTRY_G, GANTRY_D, GANTRY_FEATURES */
   const char *name;           /* "g", "d", "features" */

@@ -8,6 +8,7 @@
 #include <gantry/nn/layers.h>
 #include <gantry/nn/loss.h>
 #include <gantry/nn/minibatch.h>
+#include <gantry/nn/modulation.h>
 #include <gantry/nn/noise.h>
 #include <gantry/nn/norm.h>
 #include <gantry/nn/penalty.h>

@@ -22,9 +22,10 @@ static int chance(double p) { return draw(1000000) < p * 1e6; }
 typedef struct numbers { const char *key; double of[4]; uint32_t n; } numbers;
 static const numbers known[] = {{"width", {3, 4, 6}, 3}, {"z", {2, 3}, 2}, {"depth", {1, 2}, 2}, {"reference", {4}, 1}, {"minibatch_std", {0, 0, 0, 4}, 4}, {"minibatch_kernels", {0, 0, 0, 2}, 4},
                                 {"minibatch_dims", {2}, 1}, {"dropout", {0, 0, 0.2}, 3}, {"embed", {0, 2}, 2}, {"plain", {0, 1}, 2}, {"pieces", {0, 0, 2}, 3}, {"steps", {1, 2}, 2},
-                                {"crop", {0, 1}, 2}, {"shift", {1}, 1}, {"p", {0, 0.6}, 2}, {"interval", {1, 3}, 2}, {"speed", {100}, 1}, {"power_steps", {1, 2}, 2}, {"lr", {1e-4, 5e-4}, 2}};
+                                {"crop", {0, 1}, 2}, {"shift", {1}, 1}, {"p", {0, 0.6}, 2}, {"interval", {1, 3}, 2}, {"speed", {100}, 1}, {"power_steps", {1, 2}, 2}, {"lr", {1e-4, 5e-4}, 2},
+                                {"w", {0, 3}, 2}, {"map_layers", {1, 2}, 2}, {"max_width", {4, 6}, 2}, {"mixing", {0, 0.5}, 2}, {"batch_shrink", {1, 2}, 2}};
 
-typedef struct choice { int images, rgb, large; const gantry_loss *loss; const char *d_norm, *d_condition; int simultaneous, packed; } choice;
+typedef struct choice { int images, rgb, large; const gantry_loss *loss; const char *d_norm, *d_condition; int simultaneous, packed, has_w; } choice;
 
 static void put_number(buf *b, const gantry_param *p) {
   for (size_t k = 0; k < sizeof known / sizeof *known; k++)
@@ -34,16 +35,22 @@ static void put_number(buf *b, const gantry_param *p) {
     }
 }
 
+static int takes(const gantry_plugin *p, const char *key) {
+  for (uint32_t k = 0; k < p->param_count; k++)
+    if (!strcmp(((const gantry_param *)(const void *)((const char *)p->params + (size_t)k * p->param_stride))->key, key)) return 1;
+  return 0;
+}
+
 /* ", key: value" of every parameter that is drawn. */
 static void put_params(buf *b, const gantry_plugin *p, const char *role, choice *c) {
   const char *norm = "none", *condition = NULL;
-  int spatial = 0, dense = chance(0.3);
-  for (uint32_t k = 0; k < p->param_count; k++) spatial |= !strcmp(((const gantry_param *)(const void *)((const char *)p->params + (size_t)k * p->param_stride))->key, "size");
+  int spatial = takes(p, "size"), dense = chance(0.3), style_based = takes(p, "demodulate"), equalized = style_based && chance(0.6);
   for (uint32_t k = 0; k < p->param_count; k++) {
     const gantry_param *x = (const gantry_param *)(const void *)((const char *)p->params + (size_t)k * p->param_stride);
     uint32_t n = 0;
     while (x->type == GANTRY_P_ENUM && x->choices[n]) n++;
-    if (x->type == GANTRY_P_BOOL && chance(0.5)) buf_printf(b, ", \"%s\": %s", x->key, chance(0.5) ? "true" : "false");
+    if (!strcmp(x->key, "equalized")) buf_printf(b, ", \"equalized\": %s", equalized ? "true" : "false");
+    else if (x->type == GANTRY_P_BOOL && chance(0.5)) buf_printf(b, ", \"%s\": %s", x->key, chance(0.5) ? "true" : "false");
     if (x->type == GANTRY_P_INT || x->type == GANTRY_P_FLOAT) {
       if (!strcmp(x->key, "attention_at") && c->large && chance(0.5)) buf_puts(b, ", \"attention_at\": 8");
       if (!strcmp(x->key, "dense")) buf_printf(b, ", \"dense\": %d", dense && strcmp(norm, "instance") ? 5 : 0);
@@ -53,10 +60,13 @@ static void put_params(buf *b, const gantry_plugin *p, const char *role, choice 
     const char *v = x->choices[draw(n)];
     if (!strcmp(x->key, "norm")) {
       if (!spatial && !strcmp(v, "instance") && chance(0.95)) v = "layer";
+      if (style_based && *role == 'g') v = chance(0.98) ? "none" : v; /* and classes enter by z */
       norm = v;
     }
+    if (equalized && !strcmp(x->key, "init") && chance(0.98)) v = "normal";
     if (!strcmp(x->key, "condition")) {
       if (*role == 'g' && chance(0.98)) v = x->choices[draw(4)]; /* projection and auxiliary are D's */
+      if (style_based && *role == 'g' && chance(0.98)) v = x->choices[draw(2)];
       if (!strcmp(v, "norm") && (!strcmp(norm, "none") || !strcmp(norm, "pixel"))) v = chance(0.9) ? "concat" : v;
       if (c->packed && *role == 'd' && chance(0.95)) v = "none";
       condition = v;
@@ -96,6 +106,7 @@ static int fits(const gantry_plugin *p, const choice *c) {
   if (lists(p->needs, "data.image") && !c->images && chance(0.99)) return 0;
   if (lists(p->needs, "loss.targets") && !(c->loss->flags & GANTRY_LOSS_TARGETS) && chance(0.95)) return 0;
   if (lists(p->needs, "d.class")) return c->d_condition && !strcmp(c->d_condition, "auxiliary") ? chance(0.8) : chance(0.01);
+  if (lists(p->needs, "g.w")) return chance(c->has_w ? 0.6 : 0.01);
   if (r->control && c->simultaneous && !lists(p->needs, "data.image") && chance(0.95)) return 0;
   return chance(0.2);
 }
@@ -113,6 +124,7 @@ static void put_regularizers(buf *b, abi_registry *reg, const choice *fixed) {
     if (r->flags & GANTRY_REG_PER_SAMPLE && !strcmp(fixed->d_norm, "batch") && chance(0.9)) buf_puts(b, ", \"force\": true");
     if (r->term && !lists(p->desc->needs, "d.class") && !fixed->simultaneous && chance(0.3)) buf_printf(b, ", \"every\": {\"steps\": %u}", 2 + draw(2));
     if ((r->weight || r->gradient || r->after || (r->control && !r->input) || lists(p->desc->needs, "d.class")) && chance(0.6)) buf_printf(b, ", \"of\": %s", r->weight && chance(0.3) ? "[\"g\"]" : "[\"d\", \"g\"]");
+    if (lists(p->desc->needs, "g.w")) buf_puts(b, ", \"of\": [\"g\"]");
     buf_puts(b, "}");
     n++;
   }
@@ -121,6 +133,7 @@ static void put_regularizers(buf *b, abi_registry *reg, const choice *fixed) {
 static void put_network(buf *b, abi_registry *reg, const char *role, choice *c) {
   const gantry_plugin *arch = pick(reg, GANTRY_KIND_ARCH, c), *optim = pick(reg, GANTRY_KIND_OPTIM, c);
   buf_printf(b, "\"%s\": {\"arch\": {\"name\": \"%s\"", role, arch->name);
+  if (*role == 'g') c->has_w = lists(arch->provides, "g.w");
   put_params(b, arch, role, c);
   buf_printf(b, "}, \"optim\": {\"name\": \"%s\"", optim->name);
   put_params(b, optim, "", c);

@@ -118,6 +118,14 @@ static void test_golden__resnet_attention(void) {
   if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
   golden("resnet_attention");
 }
+static void test_golden__stylegan2_conditional_lazy(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("stylegan2_conditional_lazy");
+}
+static void test_golden__stylegan2_path_length(void) {
+  if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
+  golden("stylegan2_path_length");
+}
 static void test_golden__virtual_norm(void) {
   if (no_images()) T_SKIP("no Fashion-MNIST: install dataset-fashion-mnist");
   golden("virtual_norm");
@@ -138,4 +146,4 @@ static void test_golden__unrolled_targets(void) { golden("unrolled_targets"); }
 
 T_MAIN(T(test_golden__dcgan), T(test_golden__dcgan_spectral), T(test_golden__minimax_r1), T(test_golden__mlp_penalty), T(test_golden__relativistic_r1), T(test_golden__simultaneous_lsgan),
        T(test_golden__conditional_everywhere), T(test_golden__conditional_norm_projection), T(test_golden__joint_batches), T(test_golden__packed_images), T(test_golden__resnet_attention), T(test_golden__virtual_norm), T(test_golden__accumulated), T(test_golden__auxiliary_minibatch), T(test_golden__packed), T(test_golden__unrolled_average),
-       T(test_golden__unrolled_targets), T(test_golden__ada), T(test_golden__diffaugment_consistency))
+       T(test_golden__unrolled_targets), T(test_golden__ada), T(test_golden__diffaugment_consistency), T(test_golden__stylegan2_conditional_lazy), T(test_golden__stylegan2_path_length))

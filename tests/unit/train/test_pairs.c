@@ -7,7 +7,8 @@
 #include "run.h"
 
 typedef struct technique { const char *name, *set[3]; const gantry_regularizer *hooks; } technique;
-static const technique settings[] = {
+static const technique settings[] = { /* the first replaces G, which those behind it change further */
+  {"style-based G, mixing and path length", {"g.arch={\"name\": \"stylegan2\", \"width\": 2, \"max_width\": 2, \"z\": 2, \"map_layers\": 1, \"mixing\": 0.5}", "regularizers.path_length={\"name\": \"path_length\", \"of\": [\"g\"]}"}, NULL},
   {"D norm batch", {"d.arch.norm=batch"}, NULL}, {"D norm virtual", {"d.arch.norm=virtual", "d.arch.reference=4"}, NULL}, {"D norm instance", {"d.arch.norm=instance"}, NULL},
   {"D norm layer", {"d.arch.norm=layer"}, NULL}, {"D norm pixel", {"d.arch.norm=pixel"}, NULL}, {"D and G concat", {"d.arch.condition=concat", "g.arch.condition=concat"}, NULL},
   {"D and G everywhere", {"d.arch.condition=everywhere", "g.arch.condition=everywhere"}, NULL}, {"G conditional norm", {"g.arch.condition=norm"}, NULL}, {"D conditional norm", {"d.arch.condition=norm"}, NULL},
@@ -72,7 +73,7 @@ static void collect(void) {
   for (int i = 0; i < 2; i++)
     for (uint32_t k = 0; k < abi_count(registry); k++) {
       const abi_plugin *p = abi_at(registry, k);
-      if (p->refused || p->desc->kind != kinds[i] || !strcmp(p->desc->name, "auxiliary_classifier")) continue;
+      if (p->refused || p->desc->kind != kinds[i] || !strcmp(p->desc->name, "auxiliary_classifier") || !strcmp(p->desc->name, "path_length")) continue; /* with what they need, among the settings */
       const char *n = p->desc->name;
       add((technique){i ? n : arena_fmt(mem, "loss %s", n), {i ? arena_fmt(mem, "regularizers.%s={\"name\": \"%s\"}", n, n) : arena_fmt(mem, "loss={\"name\": \"%s\"}", n)}, i ? p->desc->iface : NULL});
     }

@@ -57,6 +57,13 @@ typedef struct gan_style {
   int is_g, eval;
 } gan_style;
 
+/* Number of halvings from an image's side down to a base of 4 to 7 pixels; 0 if there is none. 28 = 7 * 4, 32 = 4 * 8. */
+static inline int64_t gan_style_halvings(int64_t size) {
+  int64_t k = 0;
+  while (size > 7 && size % 2 == 0) size /= 2, k++;
+  return size >= 4 && size <= 7 ? k : 0;
+}
+
 /* How weights begin, from the parameters init and init_scale. */
 static inline gan_init gan_style_init(gantry_ctx *cx) {
   gan_init i = gan_init_of(gan_param_i(cx, GAN_P_INIT));
