@@ -17,6 +17,13 @@ for f in "$@"; do
   case ${GOLDEN:+$f} in */bf16_*) continue ;; esac # single numbers of theirs may fall on the other side of a rounding on another processor
   t=$T/$(basename "$f" .json).safetensors
   ./gantry trace "$f" --steps $steps -o "$t" >/dev/null
-  [ -z "${GOLDEN:-}" ] || $V/bin/python tests/peers/parity.py --golden "tests/golden/parity/$(basename "$f" .json).tsv" "$t"
+  [ -n "${GOLDEN:-}" ] || continue
+  golden=tests/golden/parity/$(basename "$f" .json).tsv others=
+  $V/bin/python tests/peers/parity.py --golden "$golden" "$t"
+  for set in SSE41:Nehalem AVX2:Haswell AVX512_CORE:Zen; do # how far rounding alone carries, where other libraries' kernels are taken
+    DNNL_MAX_CPU_ISA=${set%:*} OPENBLAS_CORETYPE=${set#*:} ./gantry trace "$f" --steps 3 -o "$t.$set" >/dev/null
+    others="$others $t.$set"
+  done
+  $V/bin/python tests/peers/noise.py "$golden" "$t" $others
 done
 [ -n "${GOLDEN:-}" ] || $V/bin/python tests/peers/parity.py --f32 "${F32:-2}" "$T"/*.safetensors

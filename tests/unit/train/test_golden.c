@@ -1,7 +1,7 @@
 /* test_golden.c - training steps against numbers that PyTorch computed in f64 (tests/peers/parity.py --golden), for builds without PyTorch.
  *
  * A line of tests/golden/parity/<case>.tsv is a tensor of the trace: name, Euclidean norm, largest magnitude and, for a gradient that
- * cancels, the magnitude that its error is measured by. */
+ * cancels and for what is rounding and nothing else (tests/peers/noise.py), the magnitude that its error is measured by. */
 #include "base/safetensors.h"
 #include "run.h"
 
