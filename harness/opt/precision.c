@@ -7,7 +7,7 @@
  *
  * Results are bf16 (summed in f32, then rounded once), filter gradients included, because that is what networks train in every day, PyTorch's autocast rounds the same operands and the same results, and
  * it is the only combination with bf16 that the reference of cuDNN's convolution functions has a name for (PSEUDO_BFLOAT16_CONFIG, bf16 tensors and a convolution of f32:
- * https://docs.nvidia.com/deeplearning/cudnn/latest/api/cudnn-cnn-library.html; known from those who cite it, that page could not be opened from here). It is not the only one that can
+ * https://docs.nvidia.com/deeplearning/cudnn/latest/api/cudnn-cnn-library.html; known from those who cite it, the page itself was not seen). It is not the only one that can
  * be described: cuDNN 9.19 finalises operation graphs of bf16 operands with a result of bf16 or of f32 alike, for all three faces and with as many engines (81, 85, 75). Which of these
  * run only a GPU can say. An f32 result of bf16 operands is documented for cuBLASLt.
  *

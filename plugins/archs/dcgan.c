@@ -16,19 +16,9 @@ static const char *const g_inputs[] = {"z:normal", "label:label", NULL}, *const 
 static const char *const g_taps[] = {"image", NULL}, *const d_taps[] = {"features", "logit", "class", NULL};
 static const gantry_net nets[] = {{sizeof(gantry_net), GANTRY_G, "g", g_inputs, g_taps}, {sizeof(gantry_net), GANTRY_D, "d", d_inputs, d_taps}};
 
-static gantry_status input(gantry_ctx *cx, const gantry_build *b, const char *name, int64_t dims[GANTRY_MAX_RANK], uint32_t *rank) {
-  (void)b;
-  (void)name;
-  dims[0] = gan_param_i(cx, GAN_P_Z);
-  *rank = 1;
-  return GANTRY_OK;
-}
-
-static const double blur[4] = {1, 3, 3, 1};
-
 static gantry_t upward(gantry_ctx *cx, const char *name, gantry_t x, int64_t out, int bias, gan_init init) {
   int64_t size = 2 * gan_dim(cx, x, 1), how = gan_param_i(cx, GAN_P_UP);
-  if (how) return gan_conv_layer(cx, name, how == 1 ? gan_upsample_nearest(cx, x, 2) : gan_fir_resample(cx, x, blur, 4, 2, 1), out, 3, 1, 1, bias, init);
+  if (how) return gan_conv_layer(cx, name, how == 1 ? gan_upsample_nearest(cx, x, 2) : gan_fir_resample(cx, x, gan_fir_1331_, 4, 2, 1), out, 3, 1, 1, bias, init);
   return gan_conv_transposed_layer(cx, name, x, out, 4, 2, 1, size, bias, init);
 }
 
@@ -36,7 +26,7 @@ static gantry_t downward(gantry_ctx *cx, const char *name, gantry_t x, int64_t o
   int64_t how = gan_param_i(cx, GAN_P_DOWN);
   if (!how) return gan_conv_layer(cx, name, x, out, 4, 2, 1, bias, init);
   x = gan_conv_layer(cx, name, x, out, 3, 1, 1, bias, init);
-  return how == 1 ? gan_average_pool(cx, x, 2) : gan_fir_resample(cx, x, blur, 4, 1, 2);
+  return how == 1 ? gan_average_pool(cx, x, 2) : gan_fir_resample(cx, x, gan_fir_1331_, 4, 1, 2);
 }
 
 /* Norm, activation, dropout behind a layer. */
@@ -81,10 +71,8 @@ static void build_d(gantry_ctx *cx, const gan_style *s, gantry_t x, int64_t size
 }
 
 static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_named *in, uint32_t n) {
-  int64_t size = gan_param_i(cx, GAN_P_SIZE) ? gan_param_i(cx, GAN_P_SIZE) : b->size[1];
-  if (b->data_rank != 3) return gan_fail(cx, "dcgan makes images: choose another arch (mlp) for vector data, or another data set");
-  if (size != b->size[1] || size != b->size[2]) return gan_fail(cx, "the data's images are not of this arch's size: set arch.size to theirs, or leave it out (images must be square)");
-  if (!gan_style_halvings(size)) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
+  int64_t size = gan_style_image_size(cx, b);
+  if (!size) return GANTRY_E_INVALID;
   int64_t at = gan_param_i(cx, GAN_P_ATTENTION_AT), base = size >> gan_style_halvings(size);
   if (at && (at >= size || at < base || size % at || (size / at & (size / at - 1)))) return gan_fail(cx, "attention_at must be the size of a feature map: the image's halved once or more, such as 14 or 7 for 28 pixels");
   gan_style s = gan_style_open(cx, b, nets[b->net].role, in, n);
@@ -95,7 +83,7 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
   return GANTRY_OK;
 }
 
-static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .input = input, .build = build};
+static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .input = gan_style_input, .build = build};
 static const char *const needs[] = {"data.image", NULL};
 static const char *const provides[] = {"g.image", "d.logit", "d.features", "d.class", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_ARCH, "dcgan", "1.0.0", "strided convolutional networks for square images")

@@ -29,14 +29,6 @@ static const char *const g_inputs[] = {"z:normal", "label:label", NULL}, *const 
 static const char *const g_taps[] = {"w_avg", "w", "image", NULL}, *const d_taps[] = {"features", "logit", "class", NULL};
 static const gantry_net nets[] = {{sizeof(gantry_net), GANTRY_G, "g", g_inputs, g_taps}, {sizeof(gantry_net), GANTRY_D, "d", d_inputs, d_taps}};
 
-static gantry_status input(gantry_ctx *cx, const gantry_build *b, const char *name, int64_t dims[GANTRY_MAX_RANK], uint32_t *rank) {
-  (void)b;
-  (void)name;
-  dims[0] = gan_param_i(cx, GAN_P_Z);
-  *rank = 1;
-  return GANTRY_OK;
-}
-
 typedef struct net { const gan_style *s; gan_weights weights; int64_t size, base, halvings; } net;
 
 /* Channels of the maps that are `side` pixels wide. */
@@ -169,11 +161,9 @@ static void build_d(gantry_ctx *cx, const net *m, gantry_t x) {
 }
 
 static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_named *in, uint32_t n) {
-  int64_t size = gan_param_i(cx, GAN_P_SIZE) ? gan_param_i(cx, GAN_P_SIZE) : b->size[1], at = gan_param_i(cx, GAN_P_ATTENTION_AT);
+  int64_t size = gan_style_image_size(cx, b), at = gan_param_i(cx, GAN_P_ATTENTION_AT);
+  if (!size) return GANTRY_E_INVALID;
   net m = {.size = size, .halvings = gan_style_halvings(size)};
-  if (b->data_rank != 3) return gan_fail(cx, "stylegan2 makes images: choose another arch (mlp) for vector data, or another data set");
-  if (size != b->size[1] || size != b->size[2]) return gan_fail(cx, "the data's images are not of this arch's size: set arch.size to theirs, or leave it out (images must be square)");
-  if (!m.halvings) return gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
   m.base = size >> m.halvings;
   if (at && (at >= size || at < m.base || size % at || (size / at & (size / at - 1)))) return gan_fail(cx, "attention_at must be the size of a feature map: the image's halved once or more, such as 14 or 7 for 28 pixels");
   int is_g = nets[b->net].role == GANTRY_G;
@@ -191,7 +181,7 @@ static gantry_status build(gantry_ctx *cx, const gantry_build *b, const gantry_n
   return GANTRY_OK;
 }
 
-static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .input = input, .build = build};
+static const gantry_arch iface = {.struct_size = sizeof iface, .nets = nets, .n_nets = 2, .net_stride = sizeof nets[0], .input = gan_style_input, .build = build};
 static const char *const needs[] = {"data.image", NULL};
 static const char *const provides[] = {"g.image", "g.w", "g.w_avg", "d.logit", "d.features", "d.class", NULL};
 GANTRY_PLUGIN(GANTRY_KIND_ARCH, "stylegan2", "1.0.0", "style-based G and residual D for square images (StyleGAN2)")

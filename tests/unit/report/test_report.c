@@ -1,33 +1,12 @@
 /* Reports of a grid whose numbers are known: the model, the sentences, the files. */
-#include "../store/synthetic.h"
+#include "loaded.h"
 
 #include <sys/stat.h>
 
 #include "base/files.h"
 #include "base/image.h"
-#include "report/model.h"
 #include "report/outlook.h"
 #include "report/svg.h"
-
-typedef struct w { char out[64]; db *d; arena *a; report_model m; err e; } w;
-static void begin(w *x) {
-  uint32_t lost;
-  memset(x, 0, sizeof *x);
-  x->a = arena_new();
-  strcpy(x->out, "/tmp/gantry-test-XXXXXX");
-  T_CHECK(mkdtemp(x->out) != NULL);
-  T_CHECK(db_open(x->out, &x->d, &lost, &x->e) == 0);
-  synthetic_fill(x->d, &x->e);
-  T_CHECK(report_load(x->d, NULL, x->a, &x->m, &x->e) == 0);
-  T_STR(x->e.msg, "");
-}
-static void end(w *x) {
-  char cmd[100];
-  db_close(x->d);
-  arena_free(x->a);
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", x->out);
-  T_CHECK(system(cmd) == 0);
-}
 
 static void test_report__model(void) {
   w x;

@@ -60,7 +60,6 @@ static inline uint32_t gan_resizing_dims(int transposed, int64_t in, int64_t ker
   d[0] = transposed ? in : out; d[1] = d[2] = kernel; d[3] = transposed ? out : in;
   return transposed ? 3 : 0;
 }
-static const double gan_fir_1331_[4] = {1, 3, 3, 1};
 /* Convolution with an odd kernel that keeps, doubles or halves the size, with the FIR filter [1,3,3,1] against aliasing, as StyleGAN2's code does it: doubling is a transposed
  * convolution with stride 2 and the filter behind it, halving the filter and a convolution with stride 2. Nothing is cut off between the two, so borders too are those of
  * filtering an image that continues with zeros. weight: of gan_resizing_dims(how == GAN_SIZE_DOUBLED, ...). */

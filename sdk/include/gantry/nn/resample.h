@@ -20,6 +20,7 @@ static inline gantry_t gan_average_pool(gantry_ctx *cx, gantry_t x, int64_t k) {
   split[0] = d[0]; split[1] = d[1] / k; split[2] = k; split[3] = d[2] / k; split[4] = k; split[5] = d[3];
   return gan_mean(cx, gan_reshape(cx, x, 6, split), axes, 2);
 }
+static const double gan_fir_1331_[4] = {1, 3, 3, 1}; /* the binomial filter of the choices "fir" */
 /* FIR resampling with the outer product of `taps` with itself, normalised to sum `gain`: up by zero-insertion, pad by lo before and hi after (zeros), filter,
  * keep every down-th: a side of h pixels becomes (h up + lo + hi - n) / down + 1 (upfirdn: Karras et al. 2020, arXiv:1912.04958). 1 to 8 taps. */
 static inline gantry_t gan_fir_padded(gantry_ctx *cx, gantry_t x, const double *taps, int64_t n, int64_t up, int64_t down, int64_t lo, int64_t hi, double gain) {

@@ -64,6 +64,25 @@ static inline int64_t gan_style_halvings(int64_t size) {
   return size >= 4 && size <= 7 ? k : 0;
 }
 
+/* [input] of an architecture whose G takes z alone: its dimensions. */
+static inline gantry_status gan_style_input(gantry_ctx *cx, const gantry_build *b, const char *name, int64_t dims[GANTRY_MAX_RANK], uint32_t *rank) {
+  (void)b;
+  (void)name;
+  dims[0] = gan_param_i(cx, GAN_P_Z);
+  *rank = 1;
+  return GANTRY_OK;
+}
+
+/* The side of the square images that an architecture is to make or judge, one that gan_style_halvings() can take apart; 0 after a failure with the reason. */
+static inline int64_t gan_style_image_size(gantry_ctx *cx, const gantry_build *b) {
+  int64_t size = gan_param_i(cx, GAN_P_SIZE) ? gan_param_i(cx, GAN_P_SIZE) : b->size[1];
+  if (b->data_rank != 3) gan_fail(cx, "this arch makes images: choose another (mlp) for vector data, or another data set");
+  else if (size != b->size[1] || size != b->size[2]) gan_fail(cx, "the data's images are not of this arch's size: set arch.size to theirs, or leave it out (images must be square)");
+  else if (!gan_style_halvings(size)) gan_fail(cx, "the image size must be 4, 5, 6 or 7 times a power of two from 2 on, such as 28, 32, 48 or 64");
+  else return size;
+  return 0;
+}
+
 /* How weights begin, from the parameters init and init_scale. */
 static inline gan_init gan_style_init(gantry_ctx *cx) {
   gan_init i = gan_init_of(gan_param_i(cx, GAN_P_INIT));
